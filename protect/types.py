@@ -1,0 +1,50 @@
+"""Names and shapes of everything that flows between modules; written once, used everywhere."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from jaxtyping import Float, Int, Int8, UInt8
+from torch import Tensor
+
+Images = Float[Tensor, "batch 3 height width"]  # pixels in [0, 1]
+Pixels = UInt8[Tensor, "batch 3 height width"]  # pixels in 0..255
+Noise = Int8[Tensor, "batch 3 height width"]  # change of a pixel, in 255ths
+Tokens = Int[Tensor, "batch length"]
+Features = Float[Tensor, "batch dim"]  # unit length
+Words = tuple[str, ...]  # one trigger: one word per position
+
+
+class Member(NamedTuple):
+    """One file inside a shard: its full name in the tar and its bytes."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one key of a shard holds, members in tar order."""
+
+    key: str
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples as a method sees them: keys, views at training size, every caption of each image."""
+
+    keys: tuple[str, ...]
+    images: Images
+    captions: tuple[tuple[str, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+@dataclass(frozen=True)
+class Protection:
+    """What a method asks to be changed, by sample key: one noise and one trigger per image."""
+
+    keys: tuple[str, ...]
+    noise: Noise
+    words: tuple[Words, ...]
