@@ -48,3 +48,11 @@ class Protection:
     keys: tuple[str, ...]
     noise: Noise
     words: tuple[Words, ...]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What phase 1 learned: the words of each position, and tensors by name (patterns, surrogate weights)."""
+
+    alphabet: tuple[Words, ...]
+    tensors: dict[str, Tensor]

@@ -1,0 +1,97 @@
+"""Options and output that commands share: presets, config files, progress."""
+
+import json
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from protect.settings import PRESETS
+
+
+def preset_options(command: Any) -> Any:
+    """Adds --preset and --config: command line over file over preset over defaults."""
+    config = click.option(
+        "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), is_eager=True,
+        expose_value=False, callback=_read_config, help="TOML file with option names and values",
+    )  # fmt: skip
+    preset = click.option(
+        "--preset", type=click.Choice(list(PRESETS)), default="default", is_eager=True, expose_value=False,
+        callback=_use_preset, show_default=True, help="a set of values: `paper` is MEM as published",
+    )  # fmt: skip
+    return preset(config(command))
+
+
+def _use_preset(ctx: click.Context, param: click.Parameter, value: str) -> None:
+    ctx.default_map = {**PRESETS[value], **(ctx.default_map or {})}
+
+
+def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        values = tomllib.loads(path.read_text())
+    except (ValueError, OSError) as error:
+        raise click.UsageError(f"{path}: expected a TOML file, got: {error}") from error
+    known = {p.name for p in ctx.command.params}
+    values = {name.replace("-", "_"): value for name, value in values.items()}
+    if unknown := sorted(set(values) - known):
+        raise click.UsageError(f"{path}: expected options of `protect {ctx.info_name}`, got {', '.join(unknown)}")
+    ctx.default_map = {**(ctx.default_map or {}), **values}
+
+
+class Reporter:
+    """Progress on stderr: a bar on a terminal, else one line for every event; silent with -q."""
+
+    def __init__(self, shards: int, quiet: bool) -> None:
+        self.quiet = quiet
+        self.bar: Progress | None = None
+        if not quiet and sys.stderr.isatty():
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+            )
+            self.bar = Progress(*columns, console=Console(stderr=True))
+            self.task = self.bar.add_task("shards", total=shards)
+            self.bar.start()
+
+    def __enter__(self) -> Callable[[Any], None]:
+        return self._event
+
+    def __exit__(self, *error: object) -> None:
+        if self.bar:
+            self.bar.stop()
+
+    def _event(self, event: Any) -> None:
+        if self.quiet:
+            return
+        line = event if isinstance(event, str) else describe(event)
+        if self.bar and not isinstance(event, str):
+            self.bar.advance(self.task)
+        (self.bar.console.print if self.bar else _line)(line)
+
+
+def _line(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def describe(done: Any) -> str:
+    """One line on a finished shard."""
+    stats = done.stats
+    if not done.seconds:
+        return f"{done.name}: done before, {stats['protected']} of {stats['count']} protected"
+    rate = stats["count"] / done.seconds
+    failures = f", {stats['failed_to_protect']} failed" if stats["failed_to_protect"] else ""
+    left = f", about {done.left * done.seconds:.0f} s left" if done.left else ""
+    return f"{done.name}: {stats['protected']} of {stats['count']} protected{failures}, {rate:.1f} images/s{left}"
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2))

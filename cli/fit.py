@@ -1,0 +1,41 @@
+"""protect fit: phase 1."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from protect.cli.common import Reporter, preset_options, print_json
+from protect.cli.options import build_recipe, recipe_options
+
+from protect.settings import PublishSettings
+
+
+@click.command(short_help="Fit a protector on shards, to protect any number of shards with.")
+@click.argument("shards", nargs=-1, required=True)
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="folder for the protector")
+@preset_options
+@recipe_options
+@click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
+@click.option("-q", "--quiet", is_flag=True, help="no progress")
+def fit(shards: tuple[str, ...], out: Path, as_json: bool, quiet: bool, **values: Any) -> None:
+    """Optimise surrogate, noise and words together on a window of SHARDS and save the result as one folder.
+
+    The folder is a key: who has it can find and undo your protection. Keep it private.
+    """
+    recipe = build_recipe(values)
+    from protect.run import fit_on_shards
+    from protect.shards import find_shards
+
+    with Reporter(0, quiet) as report:
+        protector = fit_on_shards(find_shards(shards), recipe, PublishSettings(), report)
+        protector.save(out)
+    about = {
+        "protector": str(out),
+        "method": recipe.fit.method,
+        "pairs": protector.pairs,
+        "hash": protector.hash,
+    }
+    if as_json:
+        print_json(about)
+    else:
+        click.echo(f"{out}: {recipe.fit.method} fitted on {protector.pairs} pairs, hash {protector.hash[:12]}")

@@ -1,0 +1,36 @@
+"""protect inspect: what was done."""
+
+from pathlib import Path
+
+import click
+from protect.cli.common import print_json
+
+COLUMNS = ("shard", "count", "protected", "failed_to_protect", "linf", "psnr", "ssim", "trigger_survival")
+
+
+@click.command(short_help="Show what was done: stats, a contact sheet, leaks.")
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("-n", "--samples", default=8, show_default=True, help="samples on the contact sheet")
+@click.option("--seed", default=0, show_default=True, help="which samples")
+@click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
+def inspect(out: Path, samples: int, seed: int, as_json: bool) -> int:
+    """Read the OUT of `protect shards` again: a table, a contact sheet PNG, and what still leads to the originals."""
+    from protect.inspection import inspect_run
+
+    found = inspect_run(out, samples, seed)
+    if as_json:
+        leaks = [vars(leak) for leak in found.leaks]
+        print_json({"shards": found.rows, "contact_sheet": found.sheet and str(found.sheet), "leaks": leaks})
+        return 1 if found.leaks else 0
+    click.echo("  ".join(name.rjust(max(9, len(name))) for name in COLUMNS))
+    for row in found.rows:
+        click.echo("  ".join(_cell(row[name]).rjust(max(9, len(name))) for name in COLUMNS))
+    click.echo(f"contact sheet: {found.sheet or 'none, the originals are not where they were'}")
+    click.echo(f"leaks: {len(found.leaks) or 'none found'}")
+    for leak in found.leaks[:20]:
+        click.echo(f"  {leak.shard} {leak.key}: {leak.kind}: {leak.detail}")
+    return 1 if found.leaks else 0
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "-" if value is None else str(value)

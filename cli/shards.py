@@ -1,0 +1,44 @@
+"""protect shards: phase 2, and phase 1 before it where no protector is given."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from protect.cli.common import Reporter, preset_options, print_json
+from protect.cli.options import build, build_recipe, recipe_options, settings_options
+
+from protect.settings import PublishSettings
+
+
+@click.command(short_help="Protect image-caption shards (webdataset tars).")
+@click.argument("sources", nargs=-1, required=True, metavar="IN...")
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--protector", type=click.Path(path_type=Path), help="use a protector made by `protect fit`")
+@click.option("--dry-run", is_flag=True, help="say what would be done and how long it would take")
+@click.option("--force", is_flag=True, help="protect input that this tool has protected already")
+@preset_options
+@recipe_options
+@settings_options(PublishSettings)
+@click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
+@click.option("-q", "--quiet", is_flag=True, help="no progress")
+def shards(
+    sources: tuple[str, ...], out: Path, protector: Path | None, dry_run: bool, force: bool, as_json: bool,
+    quiet: bool, **values: Any,
+) -> int:  # fmt: skip
+    """Protect the shards IN (folders, tars or ranges such as 'in/{00000..00007}.tar') and write them to OUT."""
+    recipe, publish = build_recipe(values), build(PublishSettings, values)
+    from protect.plan import make_plan
+    from protect.protector import Protector
+    from protect.run import protect_shards
+    from protect.summary import estimate, summary
+
+    plan = make_plan(sources, out, publish, force)
+    given = Protector.load(protector) if protector else None
+    if dry_run:
+        click.echo(estimate(plan, recipe, given))
+        return 0
+    with Reporter(len(plan.shards), quiet) as report:
+        results = protect_shards(plan, recipe, given, report)
+    total = summary(plan, results)
+    print_json(total) if as_json else click.echo(total["text"])
+    return 1 if total["failed_to_protect"] or total["broken_shards"] or total["triggers_cut"] else 0

@@ -1,0 +1,37 @@
+"""What a change may be: how far a pixel may move, and which pixels exist."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from protect.types import Images
+
+LEVELS = 255.0
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The ball of radius `epsilon` (in 255ths, L-infinity) around an image, inside the pixel range."""
+
+    epsilon: float
+
+    def project(self, images: Images, noise: Float[Tensor, "batch 3 height width"]) -> Tensor:
+        """The nearest noise (in 255ths) that keeps the budget and leaves every pixel in [0, 1]; idempotent.
+
+        What is stored is what can exist as an image: the pixel range is applied to the noise itself.
+        """
+        noise = noise.clamp(-self.epsilon, self.epsilon)
+        return noise.clamp(-LEVELS * images, LEVELS * (1 - images))
+
+    def apply(self, images: Images, noise: Tensor) -> Images:
+        """The picture as an 8-bit file holds it; the gradient passes rounding and both clips unchanged."""
+        exact = images + noise / LEVELS
+        stored = (images + self.project(images, noise.detach()) / LEVELS).mul(LEVELS).round().div(LEVELS)
+        return exact + (stored - exact).detach()
+
+
+def to_int8(noise: Tensor) -> Tensor:
+    """Noise in 255ths, rounded toward zero so that a fractional epsilon is never exceeded."""
+    return noise.trunc().to(torch.int8)

@@ -1,0 +1,117 @@
+"""Noise made at training size, carried to the photo's own size so that the attacker's resize brings it back.
+
+Resizing is linear and separable: frame = A X B^T with A and B the resampling matrices of the two sides. The
+noise of least norm whose resize is n is pinv(A) n pinv(B)^T; what clipping to the budget takes from it is
+added back a few times.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+PANORAMA = 4  # of a frame longer than this many squares only the middle is made
+STRIP = 512  # rows of the identity resized at a time
+CACHED = 16  # sides whose matrices are kept: up to 8 MB each for a 24-megapixel photo at 224
+
+
+class Side(NamedTuple):
+    """One side of a picture in the attacker's eyes: its length, the frame's, and the middle that is made.
+
+    `start` and `span` are where that middle lies in the frame, `crop` where the centre crop begins in it.
+    """
+
+    length: int
+    frame: int
+    start: int
+    span: int
+    crop: int
+
+
+def sides(height: int, width: int, size: int) -> tuple[Side, Side]:
+    """How a height x width picture is resized and cropped to a square, with torchvision's rounding."""
+    short, long = min(height, width), max(height, width)
+    stretched = int(size * long / short)
+    frames = (size, stretched) if height <= width else (stretched, size)
+    return _side(height, frames[0], size), _side(width, frames[1], size)
+
+
+def see(image: Image.Image, size: int) -> Image.Image:
+    """What CLIP's preprocessing makes of a picture: bicubic resize of the shorter side, then centre crop."""
+    down, across = sides(image.height, image.width, size)
+    if max(down.frame, across.frame) <= PANORAMA * size:
+        frame = image.resize((across.frame, down.frame), Image.Resampling.BICUBIC)
+        return frame.crop((across.crop, down.crop, across.crop + size, down.crop + size))
+    (left, right), (top, bottom) = (_source(side, side.start + side.crop, size) for side in (across, down))
+    return image.resize((size, size), Image.Resampling.BICUBIC, (left, top, right, bottom))
+
+
+def carry(noise: np.ndarray, height: int, width: int, epsilon: int | float, rounds: int = 3) -> np.ndarray:
+    """Noise for a height x width photo, float32 HxWxC in 255ths and within +-epsilon.
+
+    `noise` is int8 CxSxS. Outside the attacker's centre crop the pattern goes on periodically. A photo
+    whose shorter side is S gets exactly the noise; a smaller one the least-squares noise of its size.
+    """
+    size = noise.shape[-1]
+    if noise.ndim != 3 or noise.shape[1] != size or noise.dtype != np.int8:
+        raise ValueError(f"noise: expected int8 CxSxS, got {noise.dtype} {noise.shape}; make it square")
+    down, across = sides(height, width, size)
+    place = np.ix_(_wrap(down, size), _wrap(across, size))
+    carried = np.empty((height, width, len(noise)), np.float32)
+    for channel, plane in enumerate(noise):
+        wanted = np.clip(plane[place].astype(np.float32), -epsilon, epsilon)
+        change = least_norm(wanted, down, across)
+        for _ in range(rounds):
+            np.clip(change, -epsilon, epsilon, out=change)
+            lack = wanted - resampler(down) @ change @ resampler(across).T
+            change += least_norm(lack, down, across)
+        carried[..., channel] = np.clip(change, -epsilon, epsilon)
+    return carried
+
+
+def bring_back(change: np.ndarray, size: int) -> np.ndarray:
+    """The change (HxWxC) after the attacker's resize and centre crop, float32 C x size x size."""
+    planes = (np.ascontiguousarray(change[..., c], dtype=np.float32) for c in range(change.shape[-1]))
+    return np.stack([np.asarray(see(Image.fromarray(plane), size)) for plane in planes])
+
+
+def least_norm(frame: np.ndarray, down: Side, across: Side) -> np.ndarray:
+    """The smallest change of the picture that the resize turns into `frame` (or nearest to it)."""
+    return inverse(down) @ frame @ inverse(across).T
+
+
+@lru_cache(maxsize=CACHED)
+def resampler(side: Side) -> np.ndarray:
+    """The matrix (span x length) that Pillow's bicubic resize applies along one side."""
+    matrix = np.empty((side.span, side.length), np.float32)
+    low, high = _source(side, side.start, side.span)
+    for first in range(0, side.length, STRIP):
+        unit = np.eye(min(STRIP, side.length - first), side.length, first, dtype=np.float32)
+        box = (low, 0, high, len(unit))
+        strip = Image.fromarray(unit).resize((side.span, len(unit)), Image.Resampling.BICUBIC, box)
+        matrix[:, first : first + len(unit)] = np.asarray(strip).T
+    return matrix
+
+
+@lru_cache(maxsize=CACHED)
+def inverse(side: Side) -> np.ndarray:
+    """The pseudo-inverse (length x span) of the resampler."""
+    return np.linalg.pinv(resampler(side))
+
+
+def _side(length: int, frame: int, size: int) -> Side:
+    crop = round((frame - size) / 2)
+    if frame <= PANORAMA * size:
+        return Side(length, frame, 0, frame, crop)
+    start = round((frame - PANORAMA * size) / 2)
+    return Side(length, frame, start, PANORAMA * size, crop - start)
+
+
+def _source(side: Side, start: int, span: int) -> tuple[float, float]:
+    """The stretch of the picture that `span` pixels of its frame are made from."""
+    return start * side.length / side.frame, (start + span) * side.length / side.frame
+
+
+def _wrap(side: Side, size: int) -> np.ndarray:
+    return (np.arange(side.span) - side.crop) % size

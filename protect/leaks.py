@@ -1,0 +1,258 @@
+"""What in published files still leads to the clean originals: a static scan of shards and their parquets.
+
+It reads metadata and the outer structure of the pictures, never their pixels.
+"""
+
+import json
+import re
+import struct
+import zlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from protect.captions import BOM, CaptionError, fold, is_link, parquet_links
+from protect.shards import IMAGE_EXTENSIONS, ShardError, read_samples, split_name
+from protect.types import Member, Sample
+
+ENTROPY_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # the marker that ends a JPEG scan
+THUMBNAIL_TAGS = {0x0111, 0x0201}  # strip offsets, JPEG offset
+XMP_STARTS = {
+    "APP1": b"http://ns.adobe.com/",
+    "APP13": b"",
+    "iTXt": b"XML:com.adobe.xmp",
+    "tEXt": b"Raw profile type",
+    "zTXt": b"Raw profile type",
+    "XMP ": b"",
+}
+PICTURE_STARTS = {
+    "APP2": b"MPF\0",
+    "APP11": b"JP",
+    "caBX": b"",
+    "C2PA": b"",
+}  # further pictures, C2PA thumbnails
+
+Clean = Callable[[str], Sequence[str]]
+Finding = tuple[str, str]  # kind, detail
+
+
+@dataclass(frozen=True)
+class Leak:
+    """One finding; `key` is empty when it is about the file as a whole.
+
+    `kind` is caption, link, thumbnail, xmp, extra picture or unreadable.
+    """
+
+    shard: str
+    key: str
+    kind: str
+    detail: str
+
+
+def scan_shard(path: Path, clean: Clean, caption_keys: Collection[str]) -> Iterator[Leak]:
+    """Leaks of a tar; `clean` gives the clean captions of a key (none if unknown). Damage is a leak too.
+
+    A caption leaks when a line of text, or of a JSON string at any depth, equals a clean one up to whitespace
+    and case. `caption_keys` only tells in the detail whether the field is one that protection rewrites.
+    """
+    try:
+        for sample in read_samples(path):
+            known = {fold(caption) for caption in clean(sample.key)} if sample.key else set()
+            for kind, detail in dict.fromkeys(_sample_findings(sample, known, caption_keys)):
+                yield Leak(path.name, sample.key, kind, detail)
+    except ShardError as error:
+        yield Leak(path.name, "", "unreadable", str(error))
+
+
+def scan_parquet(path: Path, clean: Clean, caption_keys: Collection[str]) -> Iterator[Leak]:
+    """Leaks of a shard's parquet: columns of links, and rows with a clean caption of their `key`."""
+    try:
+        for name in parquet_links(path):
+            yield Leak(path.name, "", "link", f"column {name}")
+        with pq.ParquetFile(path) as file:
+            columns = [f.name for f in file.schema_arrow if "string" in str(f.type) or f.name in caption_keys]
+            if "key" not in file.schema_arrow.names:
+                yield Leak(path.name, "", "unreadable", "no column key: its captions cannot be checked")
+                return
+            for batch in file.iter_batches(batch_size=1024, columns=[*dict.fromkeys(["key", *columns])]):
+                for row in batch.to_pylist():
+                    key = str(row.pop("key"))
+                    known = {fold(caption) for caption in clean(key)}
+                    for detail in dict.fromkeys(_caption_fields(row, known, caption_keys)):
+                        yield Leak(path.name, key, "caption", detail)
+    except (CaptionError, pa.ArrowInvalid) as error:
+        yield Leak(path.name, "", "unreadable", str(error))
+    except OSError as error:
+        if error.errno is not None:  # without a number it is Arrow's word for damage
+            raise
+        yield Leak(path.name, "", "unreadable", str(error))
+
+
+def _sample_findings(sample: Sample, clean: Collection[str], keys: Collection[str]) -> Iterator[Finding]:
+    for member in sample.members:
+        extension = split_name(member.name)[1]
+        try:
+            if extension in IMAGE_EXTENSIONS:
+                findings = _image_findings(member.data, clean)
+            elif extension.endswith("txt"):
+                findings = _text_findings(member.data.decode(), clean)
+            elif extension.endswith("json"):
+                findings = _json_findings(member, clean, keys)
+            else:
+                continue
+            for kind, detail in findings:
+                yield kind, f"{member.name}: {detail}"
+        except (_Damage, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+            yield "unreadable", f"{member.name}: {error}"
+
+
+def _text_findings(text: str, clean: Collection[str]) -> Iterator[Finding]:
+    if _repeats(text, clean):
+        yield "caption", "a clean caption"
+
+
+def _json_findings(member: Member, clean: Collection[str], keys: Collection[str]) -> Iterator[Finding]:
+    fields = json.loads(member.data.decode().removeprefix(BOM))
+    for path, value in _leaves(fields, ()):
+        name = next((name for name in path if is_link(name)), None)
+        if name is not None and value is not None:
+            yield "link", f"field {name}"
+    for detail in _caption_fields(fields, clean, keys):
+        yield "caption", detail
+
+
+def _caption_fields(fields: Any, clean: Collection[str], keys: Collection[str]) -> Iterator[str]:
+    for path, value in _leaves(fields, ()):
+        if isinstance(value, str) and _repeats(value, clean):
+            known = bool(path) and path[0].lower() in {key.lower() for key in keys}
+            yield f"{'caption field' if known else 'field outside the caption keys:'} {'.'.join(path)}"
+
+
+def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Scalars with the names of the fields around them; a string of JSON also counts as what it holds."""
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _leaves(inner, (*path, str(name)))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _leaves(inner, path)
+    else:
+        yield path, value
+        if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+            try:
+                held = json.loads(value)
+            except (json.JSONDecodeError, RecursionError):
+                return
+            yield from _leaves(held, path)
+
+
+def _repeats(text: str, clean: Collection[str]) -> bool:
+    return any(fold(line) in clean for line in re.split(r"[\r\n]", text.replace(BOM, "")) if line.strip())
+
+
+class _Damage(ValueError):
+    """Why a picture cannot be read."""
+
+
+def _image_findings(data: bytes, clean: Collection[str]) -> Iterator[Finding]:
+    for name, body in _blocks(data):
+        if name == "end":
+            if body.strip(b"\0"):
+                yield "extra picture", f"{len(body)} bytes behind the end of the picture"
+            continue
+        if name in XMP_STARTS and body.startswith(XMP_STARTS[name]):
+            yield "xmp", f"{name.strip()} block of {len(body)} bytes"
+        if name in PICTURE_STARTS and body.startswith(PICTURE_STARTS[name]):
+            yield "extra picture", f"{name} block of {len(body)} bytes"
+        exif = body.startswith(b"Exif\0\0") or name in ("eXIf", "EXIF")
+        if exif and _has_thumbnail(body.removeprefix(b"Exif\0\0")):
+            yield "thumbnail", "EXIF IFD1"
+        if name == "APP0" and (body.startswith(b"JFXX") or (body.startswith(b"JFIF") and any(body[12:14]))):
+            yield "thumbnail", "JFIF"
+        if any(_repeats(text.decode(errors="replace"), clean) for text in body.split(b"\0")):
+            yield "caption", f"{name.strip()} block"
+
+
+def _blocks(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each block that is not coded pixels, then ("end", whatever follows the picture)."""
+    try:
+        if data.startswith(b"\xff\xd8"):
+            yield from _jpeg_blocks(data)
+        elif data.startswith(b"\x89PNG\r\n\x1a\n"):
+            yield from _png_blocks(data)
+        elif data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+            yield from _webp_blocks(data)
+        else:
+            raise _Damage(f"expected a JPEG, PNG or WebP picture, found bytes {data[:4].hex() or 'none'}")
+    except (struct.error, IndexError) as error:
+        raise _Damage("expected a whole picture, found that it breaks off") from error
+
+
+def _jpeg_blocks(data: bytes) -> Iterator[tuple[str, bytes]]:
+    at = 2
+    while True:
+        if data[at] != 0xFF:
+            raise _Damage(f"expected a JPEG marker at byte {at}, found {data[at]:#04x}")
+        marker = data[at + 1]
+        if marker == 0xD9:
+            yield "end", data[at + 2 :]
+            return
+        if marker == 0xFF or marker == 0x01 or 0xD0 <= marker <= 0xD7:  # fill byte, or no content
+            at += 1 if marker == 0xFF else 2
+            continue
+        (length,) = struct.unpack_from(">H", data, at + 2)
+        body, at = data[at + 4 : at + 2 + length], at + 2 + length
+        if 0xE0 <= marker <= 0xEF or marker == 0xFE:
+            yield "COM" if marker == 0xFE else f"APP{marker - 0xE0}", body
+        if marker == 0xDA:
+            found = ENTROPY_END.search(data, at)
+            at = found.start() if found else len(data)
+
+
+def _png_blocks(data: bytes) -> Iterator[tuple[str, bytes]]:
+    at, name = 8, ""
+    while name != "IEND":
+        length, tag = struct.unpack_from(">I4s", data, at)
+        body, name = data[at + 8 : at + 8 + length], tag.decode("latin-1")
+        (checksum,) = struct.unpack_from(">I", data, at + 8 + length)
+        if checksum != zlib.crc32(tag + body):
+            raise _Damage(f"expected the checksum of PNG chunk {name!r} to fit, found that it does not")
+        at += 12 + length
+        if name not in ("IDAT", "IEND"):
+            yield name, body
+    yield "end", data[at:]
+
+
+def _webp_blocks(data: bytes) -> Iterator[tuple[str, bytes]]:
+    (size,) = struct.unpack_from("<I", data, 4)
+    at, end = 12, 8 + size
+    if end > len(data):
+        raise _Damage(f"expected {end} bytes of WebP, found {len(data)}")
+    while at < end:
+        tag, length = struct.unpack_from("<4sI", data, at)
+        if tag not in (b"VP8 ", b"VP8L", b"ALPH", b"ANMF"):
+            yield tag.decode("latin-1"), data[at + 8 : at + 8 + length]
+        at += 8 + length + length % 2
+    yield "end", data[end:]
+
+
+def _has_thumbnail(tiff: bytes) -> bool:
+    """Whether an EXIF block has a picture in its second directory."""
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None:
+        return False
+    try:
+        (first,) = struct.unpack_from(order + "I", tiff, 4)
+        (count,) = struct.unpack_from(order + "H", tiff, first)
+        (second,) = struct.unpack_from(order + "I", tiff, first + 2 + 12 * count)
+        (count,) = struct.unpack_from(order + "H", tiff, second) if second else (0,)
+        tags = (struct.unpack_from(order + "H", tiff, second + 2 + 12 * i)[0] for i in range(count))
+        return any(tag in THUMBNAIL_TAGS for tag in tags)
+    except struct.error:
+        return False  # breaks off before a thumbnail could be found by any reader

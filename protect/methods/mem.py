@@ -1,0 +1,53 @@
+"""Multi-step Error Minimization (MEM, ACM MM 2024): image noise and trigger words against one contrastive loss.
+
+min over surrogate, noise and words of the CLIP loss of (image + noise, words + caption), |noise| <= epsilon.
+`share=image` is the paper's form: every image its own noise. `share=word` gives every word of a small alphabet
+one pattern, optimised by the same rounds over all images that carry it; what is planted is then the same rule
+in every image, and protecting a new image is one addition.
+"""
+
+from collections.abc import Callable
+
+from protect.alphabet import draw_alphabet
+from protect.batches import Window
+from protect.budget import Budget, to_int8
+from protect.methods.frozen import per_image_protector, surrogate_tensors
+from protect.methods.minimise import Minimiser
+from protect.noise import Carrier, PerImage, PerWord, compose, tiles
+from protect.seeds import generator
+from protect.settings import Recipe
+from protect.surrogate import choose_device
+from protect.trigger import draw_choice, words_of
+from protect.types import Batch, Fitted, Protection
+
+
+def fit(window: Window, recipe: Recipe, report: Callable[[str], None]) -> Fitted:
+    trigger, seed = recipe.trigger, recipe.fit.seed
+    alphabet = draw_alphabet(trigger.trigger_words, trigger.alphabet, seed)
+    choice = draw_choice(window.keys, alphabet, seed)
+    budget = Budget(recipe.noise.epsilon)
+    carrier: Carrier = PerImage(window, budget)
+    if recipe.mem.share == "word":
+        patterns = tiles(
+            len(alphabet), trigger.alphabet, window.size, budget.epsilon, generator(seed, "tiles")
+        )  # fmt: skip
+        if recipe.mem.start == "zero":
+            patterns = patterns * 0
+        carrier = PerWord(patterns.to(choose_device(recipe.fit.device)), budget)
+    surrogate = Minimiser(window, recipe, alphabet, choice, carrier, shuffle=True, report=report).run()
+    if isinstance(carrier, PerWord):
+        return Fitted(alphabet, {"patterns": carrier.patterns.cpu()})
+    return Fitted(alphabet, surrogate_tensors(surrogate, window, recipe))
+
+
+def protector(fitted: Fitted, recipe: Recipe) -> Callable[[Batch], Protection]:
+    if recipe.mem.share == "image":
+        return per_image_protector(fitted, recipe, shuffle=True)
+    budget, patterns = Budget(recipe.noise.epsilon), fitted.tensors["patterns"]
+
+    def protect(batch: Batch) -> Protection:
+        choice = draw_choice(batch.keys, fitted.alphabet, recipe.fit.seed)
+        noise = budget.project(batch.images, compose(patterns, choice))
+        return Protection(batch.keys, to_int8(noise), words_of(fitted.alphabet, choice))
+
+    return protect

@@ -1,0 +1,124 @@
+"""Error minimisation on a window: the rounds that MEM and EM share."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from protect.batches import Window
+from protect.losses import clip_loss
+from protect.noise import Carrier
+from protect.seeds import derive, generator
+from protect.settings import Recipe
+from protect.surrogate import Surrogate, choose_device, load_surrogate, optimizer
+from protect.trigger import Choice, Lexicon, flip
+from protect.types import Batch, Images, Tokens, Words
+
+Report = Callable[[str], None]
+
+
+@dataclass
+class Minimiser:
+    """One run of: surrogate steps, word steps, noise steps (MEM algorithm 1).
+
+    choice: the word of each pair at each position, (pairs, positions); changed in place by the word steps.
+    shuffle: captions are dealt anew to the images of a batch at every noise step, so that noise binds to
+    trigger words and not to the caption's meaning.
+    """
+
+    window: Window
+    recipe: Recipe
+    alphabet: tuple[Words, ...]
+    choice: Choice
+    carrier: Carrier
+    shuffle: bool
+    report: Report
+
+    def __post_init__(self) -> None:
+        self.device = choose_device(self.recipe.fit.device)
+        self.random = generator(self.recipe.fit.seed, "minimise")
+
+    def run(self) -> Surrogate:
+        """All rounds; returns the last surrogate."""
+        mem, fit = self.recipe.mem, self.recipe.fit
+        order = self.window.forever(fit.batch, self.random)
+        for number in range(mem.rounds):
+            if number == 0 or (mem.fresh_every and number % mem.fresh_every == 0):
+                self._start_surrogate(number)
+            learned = self._learn([next(order) for _ in range(mem.surrogate_steps)])
+            self.surrogate.eval().requires_grad_(False)
+            for rows in self.window.epoch(fit.batch, self.random):
+                batch = self._batch(rows)
+                if number < mem.text_rounds and self.alphabet:
+                    self.choice[rows] = self._flip(rows, batch)
+                self.carrier.improve(
+                    rows, batch.images, self.choice[rows], self._loss(rows, batch), self.recipe.noise
+                )
+            self.report(f"round {number + 1}/{mem.rounds}: surrogate loss {learned:.3f}")
+        return self.surrogate
+
+    def _start_surrogate(self, number: int) -> None:
+        self.surrogate = surrogate_of(self.recipe, number)
+        self.lexicon = Lexicon(self.surrogate, self.alphabet, self.recipe.trigger.trigger_style)
+        self.optimizer = optimizer(self.surrogate, self.recipe.mem.learning_rate, self.recipe.mem.weight_decay)
+
+    def _learn(self, order: Sequence[Tensor]) -> float:
+        """The surrogate takes one step on each batch as it is protected now; returns the mean loss."""
+        self.surrogate.train().requires_grad_(True)
+        total = 0.0
+        for rows in order:
+            batch = self._batch(rows)
+            noise = self.carrier.noise(rows, batch.images, self.choice[rows])
+            loss = clip_loss(
+                self.surrogate.images(batch.images + noise / 255),
+                self.surrogate.text(self._tokens(batch, self.choice[rows])),
+                self.surrogate.scale,
+            )
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            total += loss.item()
+        return total / len(order)
+
+    def _flip(self, rows: Tensor, batch: Batch) -> Choice:
+        noise = self.carrier.noise(rows, batch.images, self.choice[rows])
+        with torch.no_grad():
+            features = self.surrogate.images(batch.images + noise / 255)
+        captions = [self.surrogate.encode(caption) for caption in draw_captions(batch, self.random)]
+        return flip(self.lexicon, features, captions, self.choice[rows], self.recipe.mem.candidates)
+
+    def _loss(self, rows: Tensor, batch: Batch) -> Callable[[Images], Tensor]:
+        """The batch's loss as a function of its images; every call sees other captions."""
+
+        def loss(images: Images) -> Tensor:
+            with torch.no_grad():
+                texts = self.surrogate.text(self._tokens(batch, self.choice[rows], self.shuffle))
+            return clip_loss(self.surrogate.images(images), texts, self.surrogate.scale)
+
+        return loss
+
+    def _batch(self, rows: Tensor) -> Batch:
+        batch = self.window.batch(rows)
+        return Batch(batch.keys, batch.images.to(self.device), batch.captions)
+
+    def _tokens(self, batch: Batch, choice: Choice, shuffle: bool = False) -> Tokens:
+        captions = draw_captions(batch, self.random)
+        if shuffle:
+            captions = [captions[i] for i in torch.randperm(len(captions), generator=self.random).tolist()]
+        return self.lexicon.rows([self.surrogate.encode(caption) for caption in captions], choice)[0]
+
+
+def draw_captions(batch: Batch, random: torch.Generator) -> list[str]:
+    """One caption of each image, drawn at random: over the steps a noise answers to all captions of its image."""
+    draws = torch.rand(len(batch), generator=random).tolist()
+    return [captions[int(draw * len(captions))] for draw, captions in zip(draws, batch.captions, strict=True)]
+
+
+def surrogate_of(recipe: Recipe, number: int) -> Surrogate:
+    """The surrogate of a round: the named models take turns, each time from another initialisation."""
+    fit = recipe.fit
+    name = fit.surrogate[number % len(fit.surrogate)]
+    return load_surrogate(
+        name, choose_device(fit.device), fit.pretrained, fit.size, derive(fit.seed, "surrogate", number)
+    )

@@ -1,0 +1,97 @@
+"""The fitted artefact: fit once, save, load, then protect any shard or photo statelessly."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from safetensors.torch import load_file, save
+
+from protect import __version__
+from protect.batches import Window
+from protect.methods import METHODS, Protect
+from protect.settings import Recipe
+from protect.types import Batch, Fitted, Protection
+
+TENSORS, ABOUT = "weights.safetensors", "protector.json"
+
+
+@dataclass(frozen=True)
+class Protector:
+    """A method's fitted state with everything needed to use it and to make it again.
+
+    size: side of the square views it takes, in pixels. fingerprint: hash of the data it was fitted on.
+    """
+
+    recipe: Recipe
+    fitted: Fitted
+    size: int
+    fingerprint: str
+    pairs: int
+
+    @cached_property
+    def _protect(self) -> Protect:
+        return METHODS[self.recipe.fit.method].protector(self.fitted, self.recipe)
+
+    def protect(self, batch: Batch) -> Protection:
+        """Noise and words for a batch; depends on nothing but the batch and this artefact."""
+        return self._protect(batch)
+
+    @cached_property
+    def hash(self) -> str:
+        """Hash of everything that decides what the protector does."""
+        return hashlib.sha256(self._about() + save(self.fitted.tensors)).hexdigest()
+
+    def _about(self) -> bytes:
+        about = {
+            "format": 1,
+            "recipe": self.recipe.to_dict(),
+            "alphabet": self.fitted.alphabet,
+            "size": self.size,
+            "pairs": self.pairs,
+            "fingerprint": self.fingerprint,
+        }
+        return json.dumps(about, indent=2).encode()
+
+    def save(self, folder: Path) -> None:
+        """Write the artefact as one folder, complete or not at all; what it replaces is another artefact."""
+        if folder.exists() and not (folder / ABOUT).exists() and any(folder.iterdir()):
+            raise ValueError(f"{folder}: expected an empty folder or a protector to replace; choose another one")
+        part = folder.with_name(folder.name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True, mode=0o700)
+        (part / TENSORS).write_bytes(save(self.fitted.tensors))
+        (part / "hash").write_text(f"{self.hash}\nprotect {__version__}\n")
+        (part / ABOUT).write_bytes(self._about())
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(part, folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Protector":
+        """Read an artefact; ValueError when it is not one or was changed since it was written."""
+        try:
+            about = json.loads((folder / ABOUT).read_bytes())
+            tensors = load_file(folder / TENSORS)
+            written = (folder / "hash").read_text().split()[0]
+        except (OSError, ValueError, IndexError) as error:
+            raise ValueError(f"{folder}: expected a protector made by `protect fit`, got: {error}") from error
+        fitted = Fitted(tuple(tuple(words) for words in about["alphabet"]), tensors)
+        protector = cls(
+            Recipe.from_dict(about["recipe"]), fitted, about["size"], about["fingerprint"], about["pairs"]
+        )
+        if protector.hash != written:
+            raise ValueError(f"{folder}: expected hash {written[:12]}, got {protector.hash[:12]}; fit it again")
+        return protector
+
+
+def fit(window: Window, recipe: Recipe, report: Callable[[str], None] = lambda line: None) -> Protector:
+    """Phase 1: the joint optimisation on a window of the data."""
+    if len(window) < 2:
+        raise ValueError(f"fit: expected at least 2 usable pairs (the loss contrasts them), got {len(window)}")
+    fitted = METHODS[recipe.fit.method].fit(window, recipe, report)
+    return Protector(recipe, fitted, window.size, window.fingerprint(), len(window))

@@ -1,0 +1,167 @@
+"""The whole job: fit if need be, then protect shard after shard; killed at any moment it goes on where it was."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from protect import __version__
+from protect.batches import Window
+from protect.files import write_whole
+from protect.plan import MARKER, Plan, PlanError
+from protect.protector import Protector, fit
+from protect.seeds import derive
+from protect.settings import PublishSettings, Recipe
+from protect.shard_job import Ready, file_hash, prepare, protect_shard
+from protect.shards import TruncatedShard, read_samples
+from protect.surrogate import choose_device, image_size
+
+JOB = "job.json"
+
+
+@dataclass(frozen=True)
+class ShardDone:
+    """One finished shard; `seconds` is 0 for one that an earlier run had finished."""
+
+    name: str
+    stats: dict[str, Any]
+    seconds: float
+    left: int
+
+
+Report = Callable[[str | ShardDone], None]
+
+
+def protect_shards(
+    plan: Plan, recipe: Recipe, protector: Protector | None, report: Report = lambda event: None
+) -> list[dict[str, Any]]:
+    """Runs the plan; returns the stats of all its shards, in order.
+
+    Without a protector, one is fitted on the input first and kept among the run's private files. Under
+    torchrun every process takes its share of the shards.
+    """
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    if world > 1 and protector is None:
+        raise PlanError("torchrun: expected --protector (several processes cannot fit one); run `protect fit` first")
+    for folder in (plan.out, plan.home):
+        folder.mkdir(parents=True, exist_ok=True)
+    plan.private.mkdir(mode=0o700, exist_ok=True)
+    _claim(plan, recipe, protector)
+    protector = protector or _own_protector(plan, recipe, report)
+    identity = plan.identity(protector.hash)
+    mine = plan.shards[rank::world]
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for number, shard in enumerate(mine):
+            stats, begin = finished(plan, shard, identity), time.time()
+            if stats is None:
+                stats = protect_shard(shard, plan, protector, identity, pool)
+                _log(plan, shard, begin)
+                report(ShardDone(shard.name, stats, time.time() - begin, len(mine) - number - 1))
+            else:
+                report(ShardDone(shard.name, stats, 0.0, len(mine) - number - 1))
+    done = [finished(plan, shard, identity) for shard in plan.shards]
+    results = [stats for stats in done if stats is not None]
+    if len(results) == len(plan.shards):
+        _write_manifest(plan, recipe if protector is None else protector.recipe, protector, results)
+    return results
+
+
+def finished(plan: Plan, shard: Path, identity: str) -> dict[str, Any] | None:
+    """The stats of a shard this very run has written and nobody has touched since, else None."""
+    try:
+        stats = json.loads(plan.stats(shard).read_bytes())
+        if stats[MARKER]["run"] == identity and stats[MARKER]["sha256"] == file_hash(plan.target(shard)):
+            return stats
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return None
+
+
+def fill_window(shards: Sequence[Path], recipe: Recipe, publish: PublishSettings) -> Window:
+    """Pairs to fit on: all of them, or whole shards in an order drawn from the seed until the window is full."""
+    fit_settings = recipe.fit
+    window = Window(
+        image_size(fit_settings.surrogate, choose_device(fit_settings.device), fit_settings.size),
+        fit_settings.window,
+    )
+    shards = sorted(shards, key=lambda shard: derive(fit_settings.seed, "window", shard.name))
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        samples = (sample for shard in shards for sample in _readable(shard))
+        while not window.full and (some := list(islice(samples, fit_settings.batch))):
+            for item in pool.map(lambda sample: prepare(sample, publish, window.size), some):
+                if isinstance(item, Ready) and not window.full:
+                    window.add(item.sample.key, item.view, item.captions)
+    return window
+
+
+def _readable(shard: Path) -> Iterator[Any]:
+    try:
+        yield from read_samples(shard)
+    except TruncatedShard:
+        return  # what could be read is enough to fit on; protecting the shard reports it
+
+
+def fit_on_shards(shards: Sequence[Path], recipe: Recipe, publish: PublishSettings, report: Report) -> Protector:
+    """Phase 1 on shards."""
+    return fit(fill_window(shards, recipe, publish), recipe, report)
+
+
+def _own_protector(plan: Plan, recipe: Recipe, report: Report) -> Protector:
+    folder = plan.private / "protector"
+    if folder.exists():
+        return Protector.load(folder)
+    protector = fit_on_shards(plan.shards, recipe, plan.publish, report)
+    protector.save(folder)
+    return protector
+
+
+def _claim(plan: Plan, recipe: Recipe, protector: Protector | None) -> None:
+    """Writes down what this run is, or checks that the folder belongs to the same one."""
+    job = {
+        "version": __version__,
+        "shards": [str(shard) for shard in plan.shards],
+        "publish": asdict(plan.publish),
+        "protector": protector.hash if protector else None,
+        "recipe": (protector.recipe if protector else recipe).to_dict(),
+    }
+    job = json.loads(json.dumps(job))
+    path = plan.private / JOB
+    if not path.exists():
+        write_whole(path, json.dumps(job, indent=2).encode(), mode=0o600)
+        return
+    before = json.loads(path.read_bytes())
+    changed = sorted(name for name in job if job[name] != before.get(name))
+    if changed:
+        raise PlanError(
+            f"OUT: expected a new folder or the same run again, got {plan.out} of a run with other "
+            f"{', '.join(changed)}; choose another OUT"
+        )
+
+
+def _log(plan: Plan, shard: Path, begin: float) -> None:
+    """Times of each shard, for people; the only file that differs between a run and its repetition."""
+    line = {"shard": shard.name, "start_time": begin, "end_time": time.time()}
+    with (plan.home / "log.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def _write_manifest(plan: Plan, recipe: Recipe, protector: Protector, results: list[dict[str, Any]]) -> None:
+    names = ("count", "protected", "failed_to_protect", "linf", "psnr", "ssim")
+    lines = [
+        {"shard": shard.name, "sha256": stats[MARKER]["sha256"], **{name: stats[name] for name in names}}
+        for shard, stats in zip(plan.shards, results, strict=True)
+    ]
+    about = {
+        "version": __version__,
+        "method": recipe.fit.method,
+        "epsilon": recipe.noise.epsilon,
+        "publish": asdict(plan.publish),
+        "protector": protector.hash,
+    }
+    write_whole(plan.home / "run.json", json.dumps(about, indent=2).encode())
+    write_whole(plan.home / "manifest.jsonl", "".join(json.dumps(line) + "\n" for line in lines).encode())

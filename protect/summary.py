@@ -1,0 +1,118 @@
+"""What a run did, or would do, in a few lines."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from protect.batches import Window
+from protect.plan import Plan
+from protect.protector import Protector, fit
+from protect.run import fill_window
+from protect.settings import Recipe
+from protect.shards import read_samples
+
+PROBE = 32  # samples a dry run works on to estimate time
+
+
+def summary(plan: Plan, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Counts and distortion over all shards, with the same as `text`."""
+    count, protected = sum(r["count"] for r in results), sum(r["protected"] for r in results)
+    errors = [
+        {"shard": shard.name, **error}
+        for shard, result in zip(plan.shards, results, strict=False)
+        for error in result["errors"]
+    ]
+    total = {
+        "shards": len(results),
+        "count": count,
+        "protected": protected,
+        "failed_to_protect": count - protected,
+        "broken_shards": sum(not error["key"] for error in errors),
+        "triggers_cut": sum(error["reason"].startswith("trigger cut") for error in errors),
+        "linf": max((r["linf"] for r in results if r["linf"] is not None), default=None),
+        "psnr": _weighted(results, "psnr"),
+        "ssim": _weighted(results, "ssim"),
+        "psnr_clean_reencode": _weighted(results, "psnr_clean_reencode"),
+        "ssim_clean_reencode": _weighted(results, "ssim_clean_reencode"),
+        "trigger_survival": _weighted(results, "trigger_survival"),
+        "errors": errors,
+        "out": str(plan.out),
+    }
+    return total | {"text": _text(total, plan)}
+
+
+def _weighted(results: Sequence[dict[str, Any]], name: str) -> float | None:
+    known = [(r["protected"], r[name]) for r in results if r[name] is not None and r["protected"]]
+    weight = sum(n for n, _ in known)
+    return round(sum(n * value for n, value in known) / weight, 4) if weight else None
+
+
+def _text(total: dict[str, Any], plan: Plan) -> str:
+    lines = [f"{total['protected']} of {total['count']} pairs protected in {total['shards']} shards: {total['out']}"]
+    if total["protected"]:
+        lines.append(f"distortion: L-infinity {total['linf']}, PSNR {total['psnr']:.1f} dB, SSIM {total['ssim']:.4f}")
+        if total["psnr_clean_reencode"] is not None:
+            lines.append(
+                f"a clean re-encode alone: PSNR {total['psnr_clean_reencode']:.1f} dB, "
+                f"SSIM {total['ssim_clean_reencode']:.4f}"
+            )
+        lines.append(f"trigger words surviving: {100 * total['trigger_survival']:.1f} %")
+    what = {"keep": "passed through unchanged", "skip": "left out", "fail": "refused"}[plan.publish.on_error]
+    if total["failed_to_protect"]:
+        lines.append(f"{total['failed_to_protect']} samples could not be protected and were {what}:")
+    lines += [f"  {e['shard']} {e['key']}: {e['reason']}" for e in total["errors"][:20]]
+    if len(total["errors"]) > 20:
+        lines.append(f"  ... and {len(total['errors']) - 20} more, in the _stats.json files")
+    lines.append(f"never publish {plan.private}: it undoes the protection")
+    return "\n".join(lines)
+
+
+def estimate(plan: Plan, recipe: Recipe, protector: Protector | None) -> str:
+    """What the run would do, and how long it would take by a few timed steps on the first samples."""
+    pairs, exact = _count(plan)
+    window = min(pairs, recipe.fit.window)
+    lines = [f"{len(plan.shards)} shards, {'' if exact else 'about '}{pairs} pairs -> {plan.out}"]
+    seconds = 0.0
+    if protector is None:
+        probe = replace(recipe, fit=replace(recipe.fit, window=PROBE, batch=min(PROBE, recipe.fit.batch)))
+        small = fill_window(plan.shards, probe, plan.publish)
+        seconds = _fit_seconds(small, probe, recipe, window)
+        lines.append(f"fit {recipe.fit.method} on {window} pairs: about {_minutes(seconds)}")
+    else:
+        lines.append(f"protector {protector.hash[:12]} ({protector.recipe.fit.method})")
+    lines.append(f"largest change of a pixel: {(protector.recipe if protector else recipe).noise.epsilon} of 255")
+    lines.append("nothing was written")
+    return "\n".join(lines)
+
+
+def _count(plan: Plan) -> tuple[int, bool]:
+    """Pairs in all shards, from the first shard's count and all sizes."""
+    first = sum(bool(sample.key) for sample in read_samples(plan.shards[0]))
+    sizes = [shard.stat().st_size for shard in plan.shards]
+    return round(first * sum(sizes) / sizes[0]), len(sizes) == 1
+
+
+def _fit_seconds(small: Window, probe: Recipe, recipe: Recipe, window: int) -> float:
+    """Time of a fit, scaled from one short round (two surrogate steps, one pass of noise and word steps)."""
+    mem = recipe.mem
+    if recipe.fit.method == "random":
+        return 0.0
+
+    def seconds(surrogate_steps: int, text_rounds: int) -> float:
+        short = replace(mem, rounds=1, surrogate_steps=surrogate_steps, text_rounds=text_rounds)
+        begin = time.perf_counter()
+        fit(small, replace(probe, mem=short))
+        return time.perf_counter() - begin
+
+    seconds(1, 0)
+    base, more, words = seconds(1, 0), seconds(5, 0), seconds(1, 1)
+    step = max(more - base, 0.0) / 4
+    passes = window / len(small)
+    noise, text = max(base - step, 0.0), max(words - base, 0.0)
+    scale = recipe.fit.batch / len(small)
+    return mem.rounds * (mem.surrogate_steps * step * scale + noise * passes) + mem.text_rounds * text * passes
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,125 @@
+"""Noise carried to the photo's size comes back through the attacker's resize, within the budget."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from protect.carry import PANORAMA, bring_back, carry, inverse, least_norm, resampler, see, sides
+
+
+def signs(size: int, epsilon: int = 8, seed: int = 0) -> np.ndarray:
+    return (epsilon * np.random.default_rng(seed).choice([-1, 1], (3, size, size))).astype(np.int8)
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("size", "height", "width", "least"),
+    [
+        (64, 375, 500, 0.98),
+        (64, 500, 375, 0.98),
+        (64, 1500, 2000, 0.98),
+        (224, 400, 500, 0.97),
+        (224, 240, 320, 0.93),
+        (64, 64, 200, 0.999),
+        (64, 50, 70, 0.7),
+    ],
+)
+def test_the_attackers_resize_brings_the_noise_back(size, height, width, least):
+    noise = signs(size)
+    change = carry(noise, height, width, 8)
+    assert change.shape == (height, width, 3) and change.dtype == np.float32
+    assert np.abs(change).max() <= 8
+    assert correlation(bring_back(change, size), noise) > least
+    assert correlation(bring_back(np.rint(change), size), noise) > least
+
+
+def test_another_noise_does_not_come_back():
+    assert abs(correlation(bring_back(carry(signs(64), 375, 500, 8), 64), signs(64, seed=1))) < 0.05
+
+
+@pytest.mark.parametrize(("height", "width"), [(375, 500), (640, 480), (65, 64)])
+def test_unclipped_solution_is_exact(height, width):
+    down, across = sides(height, width, 64)
+    frame = np.random.default_rng(0).choice([-8, 8], (down.span, across.span)).astype(np.float32)
+    change = least_norm(frame, down, across)
+    crop = frame[down.crop : down.crop + 64, across.crop : across.crop + 64]
+    np.testing.assert_allclose(bring_back(change[..., None], 64)[0], crop, atol=1e-2)
+
+
+def test_least_norm_is_the_smallest_of_all_solutions():
+    down, across = sides(90, 120, 32)
+    frame = np.random.default_rng(0).normal(size=(down.span, across.span)).astype(np.float32)
+    change = least_norm(frame, down, across)
+    other = np.random.default_rng(1).normal(size=(90, 120)).astype(np.float32)
+    unseen = other - least_norm(resampler(down) @ other @ resampler(across).T, down, across)
+    assert abs((change * unseen).sum()) < 1e-2 * np.linalg.norm(change) * np.linalg.norm(unseen)
+
+
+def test_same_size_gives_exactly_the_noise():
+    np.testing.assert_array_equal(carry(signs(64), 64, 64, 8).transpose(2, 0, 1), signs(64))
+
+
+def test_noise_beyond_the_budget_is_clipped_once_and_for_all():
+    loud = np.full((3, 16, 16), -128, np.int8)
+    assert np.abs(carry(loud, 40, 50, 4)).max() <= 4
+    np.testing.assert_array_equal(carry(signs(16, 100), 40, 50, 4), carry(signs(16, 4), 40, 50, 4))
+
+
+def test_the_pattern_goes_on_outside_the_crop():
+    change = carry(signs(16), 16, 40, 8)
+    np.testing.assert_array_equal(change[:, 12:28].transpose(2, 0, 1), signs(16))
+    np.testing.assert_array_equal(change[:, 28:40], change[:, 12:24])
+    np.testing.assert_array_equal(change[:, :12], change[:, 16:28])
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 3000), (3000, 2), (8, 2000)])
+def test_extreme_shapes(height, width):
+    change = carry(signs(32), height, width, 8)
+    assert change.shape == (height, width, 3) and np.isfinite(change).all() and np.abs(change).max() <= 8
+    assert bring_back(change, 32).shape == (3, 32, 32)
+
+
+def test_a_panoramas_middle_is_protected():
+    change = carry(signs(32), 100, 2000, 8)
+    assert PANORAMA < 2000 / 100
+    assert correlation(bring_back(change, 32), signs(32)) > 0.98
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(375, 500), (500, 375), (224, 500), (64, 64), (30, 47), (255, 256)]
+)
+def test_see_resizes_and_crops_like_torchvision(height, width):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+    short, long = min(height, width), max(height, width)
+    stretched = int(64 * long / short)
+    size = (64, stretched) if width <= height else (stretched, 64)
+    left, top = round((size[0] - 64) / 2.0), round((size[1] - 64) / 2.0)
+    expected = image.resize(size, Image.Resampling.BICUBIC).crop((left, top, left + 64, top + 64))
+    assert see(image, 64).tobytes() == expected.tobytes()
+
+
+def test_a_panorama_is_seen_as_if_the_whole_frame_was_made():
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 301, 3), dtype=np.uint8))
+    whole = image.resize((481, 32), Image.Resampling.BICUBIC)
+    left = round((481 - 32) / 2)
+    expected = np.asarray(whole.crop((left, 0, left + 32, 32))).astype(int)
+    assert np.abs(np.asarray(see(image, 32)).astype(int) - expected).max() <= 1
+
+
+def test_resampler_is_pillows_resize():
+    down, _ = sides(130, 100, 32)
+    column = np.random.default_rng(0).normal(size=(130, 1)).astype(np.float32)
+    expected = np.asarray(Image.fromarray(column).resize((1, down.frame), Image.Resampling.BICUBIC))
+    np.testing.assert_allclose(resampler(down) @ column, expected, atol=1e-5)
+    assert inverse(down).shape == (130, down.span)
+
+
+@pytest.mark.parametrize(
+    "noise", [np.zeros((3, 4, 5), np.int8), np.zeros((3, 4, 4), np.float32), np.zeros((4, 4), np.int8)]
+)
+def test_bad_noise_is_refused(noise):
+    with pytest.raises(ValueError, match="expected int8 CxSxS, got"):
+        carry(noise, 10, 10, 8)
