@@ -15,7 +15,9 @@ from .options import build, settings_options
 @click.argument("protected")
 @click.option("--test", help="clean pairs that no arm holds  [default: a tenth of CLEAN, held out]")
 @click.option("--arm", "arms", multiple=True, metavar="NAME=SHARDS", help="a further arm; may be repeated")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="folder for the reports; go on from there")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="folder for reports and finished runs; run again to go on"
+)
 @click.option("--json", "as_json", is_flag=True, help="print everything as JSON instead of the table")
 @settings_options(VerifySettings)
 def verify(clean, protected, test, arms, out, as_json, **values):

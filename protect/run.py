@@ -10,6 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from protect import __version__
 from protect.batches import Window
 from protect.files import write_whole
@@ -55,7 +57,7 @@ def protect_shards(
     protector = protector or _own_protector(plan, recipe, report)
     identity = plan.identity(protector.hash)
     mine = plan.shards[rank::world]
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with _one_thread_each(), ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for number, shard in enumerate(mine):
             stats, begin = finished(plan, shard, identity), time.time()
             if stats is None:
@@ -69,6 +71,11 @@ def protect_shards(
     if len(results) == len(plan.shards):
         _write_manifest(plan, recipe if protector is None else protector.recipe, protector, results)
     return results
+
+
+def _one_thread_each() -> threadpool_limits:
+    """Pictures are spread over the cores already: a threaded matrix product in each would only get in the way."""
+    return threadpool_limits(limits=1, user_api="blas")
 
 
 def finished(plan: Plan, shard: Path, identity: str) -> dict[str, Any] | None:

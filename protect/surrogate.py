@@ -30,7 +30,7 @@ TINY: dict[str, dict[str, Any]] = {
     },
     "tiny-vit": {
         "embed_dim": 128,
-        "vision_cfg": {"layers": 4, "width": 128, "head_width": 32, "patch_size": 8, "image_size": 64},
+        "vision_cfg": {"layers": 3, "width": 96, "head_width": 32, "patch_size": 8, "image_size": 64},
         "text_cfg": _TINY_TEXT,
     },
 }

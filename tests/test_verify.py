@@ -321,6 +321,14 @@ def test_too_little_to_lose_is_no_verdict():
     assert [row[-1] for row in grid(found)[-2:]] == ["-", "-"]
 
 
+def test_a_gain_that_luck_explains_is_no_verdict():
+    found = comparison(clean=[0.5], protected=[0.1])
+    assert found.share("protected", "tiny-vit", "last") == pytest.approx(0)
+    few = Comparison({}, {}, Source("test", 4, 0, {}), found.arms, found.chance, found.runs)
+    assert few.share("protected", "tiny-vit", "last") is None
+    assert any("expected at least 45.0 with 4 test images" in note for note in notes(few))
+
+
 def test_the_table():
     lines = to_text(comparison(clean=[0.2, 0.6, 0.5], protected=[0.3, 0.1])).splitlines()
     assert lines[0].split("  ")[0] == "arm"

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from math import sqrt
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 TO_TEXT, TO_IMAGE = "text_retrieval", "image_retrieval"  # i2t and t2i
 SMALL_GAIN = 0.05  # of R@10: with less to lose, a low share says nothing
+LUCK = 3  # nor does a gain within this many standard errors of guessing on the test set
 MOMENTS = ("last", "best")
 HEADER = ("arm", "attacker", "epoch", "i2t R@10 %", "t2i R@10 %", "i2t MedR", "t2i MedR", "clean gain kept")
 
@@ -78,10 +80,16 @@ class Comparison:
         """Points of R@10 (0 to 1) above computed chance, mean of directions and seeds."""
         return mean(result.score for result in self.results(arm, attacker, moment)) - recall(self.chance)
 
+    @property
+    def least_gain(self) -> float:
+        """What clean training must gain before a share of it means anything."""
+        guess = recall(self.chance)
+        return max(SMALL_GAIN, LUCK * sqrt(guess * (1 - guess) / self.test.pairs))
+
     def share(self, arm: str, attacker: str, moment: str) -> float | None:
         """The part of the clean gain that the arm leaves; None when clean itself gains too little."""
         clean = self.gain(self.arms[0].name, attacker, moment)
-        return self.gain(arm, attacker, moment) / clean if clean >= SMALL_GAIN else None
+        return self.gain(arm, attacker, moment) / clean if clean >= self.least_gain else None
 
 
 def recall(metrics: dict[str, float]) -> float:
@@ -111,11 +119,12 @@ def notes(found: Comparison) -> Iterator[str]:
             lost = f"{arm.name}: only {arm.pairs} of the {clean.pairs} clean pairs could be read"
             yield f"{lost}; what is missing lowers its figures as well."
     for attacker in found.attackers:
-        points = 100 * found.gain(clean.name, attacker, "best")
-        if points < 100 * SMALL_GAIN:
+        gain, least = found.gain(clean.name, attacker, "best"), found.least_gain
+        if gain < least:
             yield (
-                f"{attacker}: clean training gains {points:.1f} points of R@10 at its best epoch: "
-                "too little to lose: verdict not possible; give it more pairs or epochs."
+                f"{attacker}: clean training gains {100 * gain:.1f} points of R@10 at its best epoch, expected at "
+                f"least {100 * least:.1f} with {found.test.pairs} test images: too little to lose: verdict not "
+                "possible; give it more pairs, test images or epochs."
             )
     yield "Attackers took the files as written; no countermeasure (crops, JPEG, stripped words) was tried."
 
@@ -145,9 +154,9 @@ def _figures(metrics: Sequence[dict[str, float]]) -> list[str]:
 
 
 def _spread(values: Sequence[float], form: str, middle: bool = True) -> str:
-    """Mean (lowest..highest), or without the mean, or one value when there is but one."""
+    """Mean (lowest..highest), or without the mean; one value when all print alike."""
     low, high = form.format(min(values)), form.format(max(values))
-    if len(values) == 1 or (low == high and not middle):
+    if low == high:
         return low
     return f"{form.format(mean(values))} ({low}..{high})" if middle else f"{low}..{high}"
 
