@@ -38,7 +38,10 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(2)
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        click.echo(f"error: {one_line(error)}; mend that, then the same command goes on from there", err=True)
+        sys.exit(2)
+    except (ValueError, ImportError, MemoryError) as error:
         click.echo(f"error: {one_line(error)}", err=True)
         sys.exit(2)
     sys.exit(status or 0)

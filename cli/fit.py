@@ -23,9 +23,11 @@ def fit(shards: tuple[str, ...], out: Path, as_json: bool, quiet: bool, **values
     The folder is a key: who has it can find and undo your protection. Keep it private.
     """
     recipe = build_recipe(values)
+    from protect.protector import check_folder
     from protect.run import fit_on_shards
     from protect.shards import find_shards
 
+    check_folder(out)
     with Reporter(0, quiet) as report:
         protector = fit_on_shards(find_shards(shards), recipe, PublishSettings(), report)
         protector.save(out)

@@ -57,8 +57,8 @@ class CommaList(click.ParamType):
     name = "a,b,..."
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
+        if isinstance(value, tuple | list):  # a preset's, a TOML file's
+            return tuple(str(item) for item in value)
         return tuple(item.strip() for item in value.split(",") if item.strip())
 
 

@@ -35,7 +35,8 @@ def shards(
     plan = make_plan(sources, out, publish, force)
     given = Protector.load(protector) if protector else None
     if dry_run:
-        click.echo(estimate(plan, recipe, given))
+        about = estimate(plan, recipe, given)
+        print_json(about) if as_json else click.echo(about["text"])
         return 0
     with Reporter(len(plan.shards), quiet) as report:
         results = protect_shards(plan, recipe, given, report)

@@ -1,7 +1,9 @@
 """A bounded window of the data that methods fit on: views at training size and captions, noise kept on disk."""
 
 import hashlib
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -22,10 +24,11 @@ class Window:
         self.size = size
         self.keys: list[str] = []
         self.captions: list[tuple[str, ...]] = []
-        self._folder = tempfile.TemporaryDirectory(prefix="protect-window-")
+        folder = tempfile.mkdtemp(prefix="protect-window-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         shape = (room, 3, size, size)
-        self._pixels = np.memmap(Path(self._folder.name) / "pixels", np.uint8, "w+", shape=shape)
-        self._noise = np.memmap(Path(self._folder.name) / "noise", np.int8, "w+", shape=shape)
+        self._pixels = np.memmap(Path(folder) / "pixels", np.uint8, "w+", shape=shape)
+        self._noise = np.memmap(Path(folder) / "noise", np.int8, "w+", shape=shape)
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -23,12 +23,12 @@ class Budget:
         What is stored is what can exist as an image: the pixel range is applied to the noise itself.
         """
         noise = noise.clamp(-self.epsilon, self.epsilon)
-        return noise.clamp(-LEVELS * images, LEVELS * (1 - images))
+        return noise.clamp(-LEVELS * images, LEVELS - LEVELS * images)  # in this order exact for 8-bit images
 
     def apply(self, images: Images, noise: Tensor) -> Images:
         """The picture as an 8-bit file holds it; the gradient passes rounding and both clips unchanged."""
         exact = images + noise / LEVELS
-        stored = (images + self.project(images, noise.detach()) / LEVELS).mul(LEVELS).round().div(LEVELS)
+        stored = (images + self.project(images, noise.detach()).trunc() / LEVELS).mul(LEVELS).round().div(LEVELS)
         return exact + (stored - exact).detach()
 
 

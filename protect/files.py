@@ -5,8 +5,8 @@ from pathlib import Path
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write beside the target, flush to the disk, then rename over it."""
-    part = path.with_name(path.name + ".part")
+    """Write beside the target, flush to the disk, then rename over it; each torchrun process has its own part."""
+    part = path.with_name(f"{path.name}{os.environ.get('RANK', '')}.part")
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         with os.fdopen(descriptor, "wb") as file:

@@ -24,11 +24,18 @@ def descend(
     noise: Tensor,
     project: Callable[[Tensor], Tensor],
     settings: NoiseSettings,
+    velocity: Tensor | None = None,
 ) -> Tensor:
-    """Lower `loss` by signed gradient steps on the noise, never leaving the budget (PGD; MEM section 3.2)."""
+    """Lower `loss` by signed gradient steps on the noise, never leaving the budget (PGD; MEM section 3.2).
+
+    velocity: where given, gradients add up in it over the calls, fading by `settings.momentum` (MI-FGSM, Dong et
+    al. 2018), and the step follows it: what only one batch wants dies out. Changed in place.
+    """
     for _ in range(settings.steps):
         noise = noise.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(loss(noise), noise)
+        if velocity is not None:
+            gradient = velocity.mul_(settings.momentum).add_(gradient / gradient.abs().mean().clamp(min=1e-12))
         noise = project(noise - settings.step_size * gradient.sign())
     return noise.detach()
 
@@ -60,6 +67,7 @@ class PerWord:
 
     def __init__(self, patterns: Patterns, budget: Budget) -> None:
         self.patterns, self.budget = patterns, budget
+        self.velocity = torch.zeros_like(patterns)
 
     def noise(self, rows: Tensor, images: Images, choice: Choice) -> Tensor:
         return self.budget.project(images, compose(self.patterns, choice))
@@ -70,6 +78,7 @@ class PerWord:
             self.patterns,
             lambda patterns: patterns.clamp(-self.budget.epsilon, self.budget.epsilon),
             settings,
+            self.velocity,
         )
 
 

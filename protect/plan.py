@@ -3,14 +3,15 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
 from protect.captions import CaptionError, link_fields, parquet_links
 from protect.settings import PublishSettings
-from protect.shards import find_shards, read_samples, shard_stem
+from protect.shards import TruncatedShard, find_shards, read_samples, shard_stem
 from protect.types import Sample
 
 MARKER = "protect"  # field of the stats file by which the tool knows its own output
@@ -45,6 +46,9 @@ class Plan:
     def stats(self, shard: Path) -> Path:
         return self.out / f"{shard_stem(shard)}_stats.json"
 
+    def parquet(self, shard: Path) -> Path:
+        return self.out / f"{shard_stem(shard)}.parquet"
+
     def records(self, shard: Path) -> Path:
         return self.private / f"{shard_stem(shard)}.jsonl"
 
@@ -73,7 +77,7 @@ def make_plan(sources: Sequence[str], out: Path, publish: PublishSettings, force
 
 def _check_places(shards: Sequence[Path], out: Path) -> None:
     target = out.resolve()
-    for folder in {shard.resolve().parent for shard in shards}:
+    for folder in {place for shard in shards for place in (shard.resolve().parent, shard.parent.resolve())}:
         if target == folder or folder in target.parents:
             raise PlanError(f"OUT: expected a folder outside the input, got {out} in {folder}; choose another OUT")
     if out.exists() and not out.is_dir():
@@ -98,19 +102,25 @@ def is_protected(shard: Path) -> bool:
     """Whether a shard is this tool's own output, by the files beside it."""
     stats = shard.with_name(f"{shard_stem(shard)}_stats.json")
     try:
-        return (shard.parent / HOME).is_dir() or MARKER in json.loads(stats.read_bytes())
-    except (OSError, ValueError):
+        return (shard.parent / HOME).is_dir() or MARKER in dict(json.loads(stats.read_bytes()))
+    except (OSError, ValueError, TypeError):
         return False
 
 
 def _check_links(shards: Sequence[Path]) -> None:
     for shard in shards:
-        found = [name for sample in islice(read_samples(shard), PEEKED) for name in links_of(sample)]
+        found = [name for sample in islice(readable(shard), PEEKED) for name in links_of(sample)]
         parquet = sibling_parquet(shard)
         if not found and parquet is not None:
             found = list(parquet_links(parquet))
         if found:
             raise links_error(shard, found[0])
+
+
+def readable(shard: Path) -> Iterator[Sample]:
+    """Samples up to where a shard breaks off: enough to look at or to fit on; protecting the shard reports it."""
+    with suppress(TruncatedShard):
+        yield from read_samples(shard)
 
 
 def links_of(sample: Sample) -> tuple[str, ...]:

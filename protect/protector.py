@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from protect import __version__
@@ -59,8 +60,7 @@ class Protector:
 
     def save(self, folder: Path) -> None:
         """Write the artefact as one folder, complete or not at all; what it replaces is another artefact."""
-        if folder.exists() and not (folder / ABOUT).exists() and any(folder.iterdir()):
-            raise ValueError(f"{folder}: expected an empty folder or a protector to replace; choose another one")
+        check_folder(folder)
         part = folder.with_name(folder.name + ".part")
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True, mode=0o700)
@@ -78,15 +78,24 @@ class Protector:
             about = json.loads((folder / ABOUT).read_bytes())
             tensors = load_file(folder / TENSORS)
             written = (folder / "hash").read_text().split()[0]
-        except (OSError, ValueError, IndexError) as error:
-            raise ValueError(f"{folder}: expected a protector made by `protect fit`, got: {error}") from error
-        fitted = Fitted(tuple(tuple(words) for words in about["alphabet"]), tensors)
-        protector = cls(
-            Recipe.from_dict(about["recipe"]), fitted, about["size"], about["fingerprint"], about["pairs"]
-        )
+            fitted = Fitted(tuple(tuple(words) for words in about["alphabet"]), tensors)
+            recipe = Recipe.from_dict(about["recipe"])
+            protector = cls(recipe, fitted, about["size"], about["fingerprint"], about["pairs"])
+        except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{folder}: expected a protector made by `protect fit`, got: {type(error).__name__}: {error}"
+            ) from error
         if protector.hash != written:
             raise ValueError(f"{folder}: expected hash {written[:12]}, got {protector.hash[:12]}; fit it again")
         return protector
+
+
+def check_folder(folder: Path) -> None:
+    """Raise ValueError unless a protector can be saved there; worth asking before a long fit."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder}: expected a folder, got a file; choose another one")
+    if folder.exists() and not (folder / ABOUT).exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder}: expected an empty folder or a protector to replace; choose another one")
 
 
 def fit(window: Window, recipe: Recipe, report: Callable[[str], None] = lambda line: None) -> Protector:

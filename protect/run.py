@@ -2,28 +2,30 @@
 
 import json
 import os
+import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from protect import __version__
 from protect.batches import Window
 from protect.files import write_whole
-from protect.plan import MARKER, Plan, PlanError
+from protect.plan import MARKER, Plan, PlanError, readable
 from protect.protector import Protector, fit
 from protect.seeds import derive
 from protect.settings import PublishSettings, Recipe
-from protect.shard_job import Ready, file_hash, prepare, protect_shard
-from protect.shards import TruncatedShard, read_samples
+from protect.shard_job import Ready, marker, prepare, protect_shard
 from protect.surrogate import choose_device, image_size
+from protect.types import Sample
 
-JOB = "job.json"
+JOB, PROTECTOR = "job.json", "protector"
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ Report = Callable[[str | ShardDone], None]
 def protect_shards(
     plan: Plan, recipe: Recipe, protector: Protector | None, report: Report = lambda event: None
 ) -> list[dict[str, Any]]:
-    """Runs the plan; returns the stats of all its shards, in order.
+    """Runs the plan; returns the stats of all its finished shards, in order, with the shard's name.
 
     Without a protector, one is fitted on the input first and kept among the run's private files. Under
     torchrun every process takes its share of the shards.
@@ -66,8 +68,8 @@ def protect_shards(
                 report(ShardDone(shard.name, stats, time.time() - begin, len(mine) - number - 1))
             else:
                 report(ShardDone(shard.name, stats, 0.0, len(mine) - number - 1))
-    done = [finished(plan, shard, identity) for shard in plan.shards]
-    results = [stats for stats in done if stats is not None]
+    done = {shard.name: finished(plan, shard, identity) for shard in plan.shards}
+    results = [{"shard": name, **stats} for name, stats in done.items() if stats is not None]
     if len(results) == len(plan.shards):
         _write_manifest(plan, recipe if protector is None else protector.recipe, protector, results)
     return results
@@ -82,7 +84,8 @@ def finished(plan: Plan, shard: Path, identity: str) -> dict[str, Any] | None:
     """The stats of a shard this very run has written and nobody has touched since, else None."""
     try:
         stats = json.loads(plan.stats(shard).read_bytes())
-        if stats[MARKER]["run"] == identity and stats[MARKER]["sha256"] == file_hash(plan.target(shard)):
+        ours = stats[MARKER]["run"] == identity and plan.records(shard).exists()
+        if ours and stats[MARKER] == marker(plan, shard, identity):
             return stats
     except (OSError, ValueError, KeyError, TypeError):
         pass
@@ -98,19 +101,18 @@ def fill_window(shards: Sequence[Path], recipe: Recipe, publish: PublishSettings
     )
     shards = sorted(shards, key=lambda shard: derive(fit_settings.seed, "window", shard.name))
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        samples = (sample for shard in shards for sample in _readable(shard))
+        samples = (sample for shard in shards for sample in readable(shard))
         while not window.full and (some := list(islice(samples, fit_settings.batch))):
-            for item in pool.map(lambda sample: prepare(sample, publish, window.size), some):
-                if isinstance(item, Ready) and not window.full:
-                    window.add(item.sample.key, item.view, item.captions)
+            for pair in pool.map(lambda sample: _pair(sample, publish, window.size), some):
+                if pair and not window.full:
+                    window.add(*pair)
     return window
 
 
-def _readable(shard: Path) -> Iterator[Any]:
-    try:
-        yield from read_samples(shard)
-    except TruncatedShard:
-        return  # what could be read is enough to fit on; protecting the shard reports it
+def _pair(sample: Sample, publish: PublishSettings, size: int) -> tuple[str, np.ndarray, tuple[str, ...]] | None:
+    """What the window keeps of a sample; the decoded photo is let go."""
+    item = prepare(sample, publish, size)
+    return (item.sample.key, item.view, item.captions) if isinstance(item, Ready) else None
 
 
 def fit_on_shards(shards: Sequence[Path], recipe: Recipe, publish: PublishSettings, report: Report) -> Protector:
@@ -119,7 +121,7 @@ def fit_on_shards(shards: Sequence[Path], recipe: Recipe, publish: PublishSettin
 
 
 def _own_protector(plan: Plan, recipe: Recipe, report: Report) -> Protector:
-    folder = plan.private / "protector"
+    folder = plan.private / PROTECTOR
     if folder.exists():
         return Protector.load(folder)
     protector = fit_on_shards(plan.shards, recipe, plan.publish, report)
@@ -131,23 +133,31 @@ def _claim(plan: Plan, recipe: Recipe, protector: Protector | None) -> None:
     """Writes down what this run is, or checks that the folder belongs to the same one."""
     job = {
         "version": __version__,
-        "shards": [str(shard) for shard in plan.shards],
+        "shards": [str(shard.absolute()) for shard in plan.shards],
         "publish": asdict(plan.publish),
         "protector": protector.hash if protector else None,
         "recipe": (protector.recipe if protector else recipe).to_dict(),
     }
     job = json.loads(json.dumps(job))
     path = plan.private / JOB
-    if not path.exists():
-        write_whole(path, json.dumps(job, indent=2).encode(), mode=0o600)
-        return
-    before = json.loads(path.read_bytes())
+    before = json.loads(path.read_bytes()) if path.exists() else {}
     changed = sorted(name for name in job if job[name] != before.get(name))
-    if changed:
+    if before and changed and any(plan.out.glob("*_stats.json")):
         raise PlanError(
             f"OUT: expected a new folder or the same run again, got {plan.out} of a run with other "
             f"{', '.join(changed)}; choose another OUT"
         )
+    if not before or _fits_on(before) != _fits_on(job):  # an attempt that ended before its first shard
+        shutil.rmtree(plan.private / PROTECTOR, ignore_errors=True)
+    if changed:
+        write_whole(path, json.dumps(job, indent=2).encode(), mode=0o600)
+
+
+def _fits_on(job: dict[str, Any]) -> list[Any]:
+    """The part of a job that decides what is fitted."""
+    publish = job["publish"]
+    parts = [job[name] for name in ("version", "shards", "protector", "recipe")]
+    return [*parts, publish["caption_keys"], publish["max_pixels"]]
 
 
 def _log(plan: Plan, shard: Path, begin: float) -> None:
@@ -160,8 +170,8 @@ def _log(plan: Plan, shard: Path, begin: float) -> None:
 def _write_manifest(plan: Plan, recipe: Recipe, protector: Protector, results: list[dict[str, Any]]) -> None:
     names = ("count", "protected", "failed_to_protect", "linf", "psnr", "ssim")
     lines = [
-        {"shard": shard.name, "sha256": stats[MARKER]["sha256"], **{name: stats[name] for name in names}}
-        for shard, stats in zip(plan.shards, results, strict=True)
+        {"shard": stats["shard"], "sha256": stats[MARKER]["sha256"], **{name: stats[name] for name in names}}
+        for stats in results
     ]
     about = {
         "version": __version__,

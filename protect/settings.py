@@ -7,6 +7,8 @@ from typing import Any
 STYLES = ("prefix", "suffix", "hashtags")
 SHARES = ("word", "image")
 STARTS = ("zero", "tiles")
+AUTO = -1
+BY_SHARE = f"{AUTO}: what suits the share"
 
 
 def knob(default: Any, help: str, choices: Sequence[str] | None = None) -> Any:
@@ -17,8 +19,16 @@ def knob(default: Any, help: str, choices: Sequence[str] | None = None) -> Any:
 def positive(settings: Any, *names: str) -> None:
     """Raise ValueError unless each named field is above zero."""
     for name in names:
-        if getattr(settings, name) <= 0:
+        if not getattr(settings, name) > 0:
             raise ValueError(f"{name}: expected a number above 0, got {getattr(settings, name)}")
+
+
+def among_choices(settings: Any) -> None:
+    """Raise ValueError unless each field with choices holds one of them, or its default."""
+    for f in fields(settings):
+        choices, value = f.metadata["choices"], getattr(settings, f.name)
+        if choices and value not in (*choices, f.default):
+            raise ValueError(f"{f.name}: expected one of {', '.join(choices)}, got {value!r}")
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,10 @@ class FitSettings:
     device: str = knob("auto", "auto, cpu, cuda, cuda:N or mps")
 
     def __post_init__(self) -> None:
+        among_choices(self)
         positive(self, "window", "batch")
+        if self.size < 0:
+            raise ValueError(f"size: expected pixels, or 0 for the surrogate's own, got {self.size}")
         if self.batch < 2:
             raise ValueError(f"batch: expected at least 2 pairs (the loss contrasts them), got {self.batch}")
 
@@ -55,8 +68,7 @@ class TriggerSettings:
             raise ValueError(
                 f"trigger_words and alphabet: expected 0 or more, got {self.trigger_words} and {self.alphabet}"
             )
-        if self.trigger_style not in STYLES:
-            raise ValueError(f"trigger_style: expected one of {', '.join(STYLES)}, got {self.trigger_style!r}")
+        among_choices(self)
 
 
 @dataclass(frozen=True)
@@ -64,40 +76,55 @@ class NoiseSettings:
     """The signed-gradient loop."""
 
     epsilon: float = knob(8.0, "largest change of a pixel, in 255ths")
-    step_size: float = knob(1.0, "length of one step, in 255ths")
-    steps: int = knob(8, "steps for a batch and round")
+    step_size: float = knob(0.0, "length of one step, in 255ths (0: what suits the share)")
+    steps: int = knob(0, "steps for a batch and round (0: what suits the share)")
+    momentum: float = knob(0.9, "share of earlier gradients that a word's pattern keeps following")
+    through: tuple[str, ...] = knob((), "transformations drawn anew at every step: crop, jpeg, or both")
 
     def __post_init__(self) -> None:
         if not 0 <= self.epsilon <= 127:
             raise ValueError(f"epsilon: expected 0 to 127 (255ths), got {self.epsilon}")
-        positive(self, "step_size", "steps")
+        if self.step_size < 0 or self.steps < 0:
+            raise ValueError(f"step_size and steps: expected 0 or more, got {self.step_size} and {self.steps}")
 
 
 @dataclass(frozen=True)
 class MemSettings:
     """The rounds of error minimisation (MEM, and EM without words)."""
 
-    rounds: int = knob(8, "rounds of surrogate, word and noise steps")
-    surrogate_steps: int = knob(50, "surrogate batches in a round")
-    text_rounds: int = knob(2, "rounds, from the first, in which words are searched")
-    candidates: int = knob(16, "words tried at each position and row")
     share: str = knob("word", "one noise pattern for each word, or a noise for each image", SHARES)
     start: str = knob("tiles", "noise before the first round: zero, or colour tiles by word", STARTS)
-    fresh_every: int = knob(1, "rounds after which the surrogate starts anew (0: never)")
+    rounds: int = knob(AUTO, f"rounds of surrogate, word and noise steps ({BY_SHARE})")
+    surrogate_steps: int = knob(AUTO, f"surrogate batches in a round ({BY_SHARE})")
+    noise_batches: int = knob(AUTO, f"batches in a round whose noise is moved, 0 for the whole window ({BY_SHARE})")
+    fresh_every: int = knob(AUTO, f"rounds after which the surrogate starts anew, 0 for never ({BY_SHARE})")
+    text_rounds: int = knob(AUTO, f"rounds, from the first, in which words are searched ({BY_SHARE})")
+    candidates: int = knob(16, "words tried at each position and row")
     learning_rate: float = knob(1e-3, "the surrogate's, AdamW, constant")
     weight_decay: float = knob(0.2, "the surrogate's, on matrices only")
 
     def __post_init__(self) -> None:
-        positive(self, "rounds", "surrogate_steps", "candidates", "learning_rate")
-        if self.text_rounds < 0 or self.fresh_every < 0:
-            raise ValueError(
-                f"text_rounds and fresh_every: expected 0 or more, got {self.text_rounds} and {self.fresh_every}"
-            )
+        positive(self, "candidates", "learning_rate")
+        for name in ("rounds", "surrogate_steps", "noise_batches", "fresh_every", "text_rounds"):
+            if getattr(self, name) < AUTO:
+                raise ValueError(f"{name}: expected 0 or more, or {AUTO}, got {getattr(self, name)}")
+
+
+# A pattern that belongs to a word is right when a network that knows nothing yet learns it at once: many short
+# rounds in the first steps of fresh surrogates. A noise of an image's own needs the paper's few long rounds.
+SCHEDULES: dict[str, dict[str, Any]] = {
+    "word": {"rounds": 480, "surrogate_steps": 1, "noise_batches": 1, "fresh_every": 120, "text_rounds": 0},
+    "image": {"rounds": 8, "surrogate_steps": 50, "noise_batches": 0, "fresh_every": 0, "text_rounds": 2},
+}
+STEPS: dict[str, dict[str, Any]] = {"word": {"step_size": 0.2, "steps": 1}, "image": {"step_size": 1.0, "steps": 8}}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that phase 1 depends on; saved with the protector, so that a file can always be made again."""
+    """All that phase 1 depends on; saved with the protector, so that a file can always be made again.
+
+    Knobs left to the share get their numbers here.
+    """
 
     fit: FitSettings = FitSettings()
     trigger: TriggerSettings = TriggerSettings()
@@ -105,19 +132,26 @@ class Recipe:
     mem: MemSettings = MemSettings()
 
     def __post_init__(self) -> None:
-        by_word = self.fit.method == "mem" and self.mem.share == "word"
-        if by_word and not (self.trigger.trigger_words and self.trigger.alphabet):
+        share = self.mem.share if self.fit.method == "mem" else "image"
+        if share == "word" and not (self.trigger.trigger_words and self.trigger.alphabet):
             raise ValueError(
                 "share: one pattern a word needs trigger_words and alphabet above 0; use share=image or method em"
             )
+        mem = {name: value for name, value in SCHEDULES[share].items() if getattr(self.mem, name) == AUTO}
+        noise = {name: value for name, value in STEPS[share].items() if not getattr(self.noise, name)}
+        object.__setattr__(self, "mem", replace(self.mem, share=share, **mem))
+        object.__setattr__(self, "noise", replace(self.noise, **noise))
+        positive(self.mem, "rounds", "surrogate_steps")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Recipe":
-        parts = {f.name: from_dict(type(f.default), values.get(f.name, {})) for f in fields(cls)}
-        return cls(**parts)
+        known = {f.name: type(f.default) for f in fields(cls)}
+        if unknown := sorted(set(values) - set(known)):
+            raise ValueError(f"{cls.__name__}: expected {', '.join(known)}; got {', '.join(unknown)}")
+        return cls(**{name: from_dict(part, values.get(name, {})) for name, part in known.items()})
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -132,6 +166,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "share": "image",
         "start": "zero",
         "fresh_every": 0,
+        "noise_batches": 0,
+        "steps": 8,
+        "step_size": 1.0,
         "learning_rate": 1e-4,
     },
 }
@@ -155,6 +192,7 @@ class PublishSettings:
     )
 
     def __post_init__(self) -> None:
+        among_choices(self)
         if not 1 <= self.jpeg_quality <= 100:
             raise ValueError(f"jpeg_quality: expected 1 to 100, got {self.jpeg_quality}")
 

@@ -6,6 +6,7 @@ import math
 from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -105,22 +106,49 @@ def protect_shard(shard: Path, plan: Plan, protector: Protector, identity: str, 
     then nothing of the shard is left behind.
     """
     tally = Tally()
-    with ShardWriter(plan.target(shard)) as writer:
-        for outcome in _outcomes(shard, plan.publish, protector, pool, tally):
-            if outcome.failure and plan.publish.on_error == "fail":
-                raise SampleError(
-                    f"{shard.name}: {outcome.sample.key}: {outcome.failure}; use --on-error keep or skip"
-                )
-            if not (outcome.failure and plan.publish.on_error == "skip"):
-                writer.write(outcome.sample)
-            tally.add(outcome)
-        writer.commit()
-    _write_parquet(shard, plan, protector, tally)
-    lines = "".join(json.dumps(record) + "\n" for record in tally.records)
-    write_whole(plan.records(shard), lines.encode(), mode=0o600)
-    stats = _stats(tally, plan.target(shard), identity)
-    write_whole(plan.stats(shard), json.dumps(stats, indent=4).encode())
+    plan.stats(shard).unlink(missing_ok=True)
+    try:
+        with ShardWriter(plan.target(shard)) as writer:
+            _write_samples(writer, shard, plan.publish, protector, pool, tally)
+            lines = "".join(json.dumps(record) + "\n" for record in tally.records)
+            write_whole(plan.records(shard), lines.encode(), mode=0o600)
+            _write_parquet(shard, plan, protector, tally)
+            writer.commit()
+        stats = _stats(tally, plan.publish) | {MARKER: marker(plan, shard, identity)}
+        write_whole(plan.stats(shard), json.dumps(stats, indent=4).encode())
+    except BaseException:  # Ctrl-C too: a tar without its stats would look finished to others
+        with suppress(OSError):
+            for path in (plan.target(shard), plan.parquet(shard), plan.records(shard)):
+                path.unlink(missing_ok=True)
+        raise
     return stats
+
+
+def marker(plan: Plan, shard: Path, identity: str) -> dict[str, Any]:
+    """What the stats say of the files they stand for."""
+    parquet = plan.parquet(shard)
+    return {
+        "version": __version__,
+        "run": identity,
+        "sha256": file_hash(plan.target(shard)),
+        "parquet_sha256": file_hash(parquet) if parquet.exists() else None,
+    }
+
+
+def _write_samples(
+    writer: ShardWriter,
+    shard: Path,
+    publish: PublishSettings,
+    protector: Protector,
+    pool: ThreadPoolExecutor,
+    tally: Tally,
+) -> None:
+    for outcome in _outcomes(shard, publish, protector, pool, tally):
+        if outcome.failure and publish.on_error == "fail":
+            raise SampleError(f"{shard.name}: {outcome.sample.key}: {outcome.failure}; use --on-error keep or skip")
+        if not (outcome.failure and publish.on_error == "skip"):
+            writer.write(outcome.sample)
+        tally.add(outcome)
 
 
 def _outcomes(
@@ -155,7 +183,10 @@ def _items(
             if len(ahead) > AHEAD:
                 yield ahead.popleft().result()
     except TruncatedShard as error:
-        tally.errors.append({"key": "", "reason": str(error)})
+        if publish.on_error == "fail":
+            raise SampleError(f"{error}, or use --on-error keep or skip") from error
+        reason = str(error).replace(str(shard), shard.name)  # the stats are published, the input's place is not
+        tally.errors.append({"key": "", "reason": reason})
     while ahead:
         yield ahead.popleft().result()
 
@@ -238,6 +269,14 @@ def _publish(item: Ready, noise: np.ndarray, words: Words, recipe: Recipe, publi
     return Outcome(changed, record)
 
 
+def try_samples(
+    samples: list[Sample], protector: Protector, publish: PublishSettings, pool: ThreadPoolExecutor
+) -> list[Outcome]:
+    """Protects a few samples as a shard would and writes nothing."""
+    items = list(pool.map(lambda sample: prepare(sample, publish, protector.size), samples))
+    return [_finished(item) for item in _protect_chunk(items, protector, publish, pool)]
+
+
 def _write_parquet(shard: Path, plan: Plan, protector: Protector, tally: Tally) -> None:
     source = sibling_parquet(shard)
     if source is None:
@@ -245,10 +284,10 @@ def _write_parquet(shard: Path, plan: Plan, protector: Protector, tally: Tally) 
     style = protector.recipe.trigger.trigger_style
     changes = {r["key"]: partial(write_words, words=r["words"], style=style) for r in tally.records}
     dropped = {e["key"] for e in tally.errors} - set(changes) if plan.publish.on_error == "skip" else set()
-    rewrite_parquet(source, plan.out / source.name, changes, dropped, plan.publish)
+    rewrite_parquet(source, plan.parquet(shard), changes, dropped, plan.publish)
 
 
-def _stats(tally: Tally, written: Path, identity: str) -> dict[str, Any]:
+def _stats(tally: Tally, publish: PublishSettings) -> dict[str, Any]:
     """img2dataset's fields and ours; times are null (they go to the log) so that a rerun writes the same bytes."""
     count, successes = sum(tally.status.values()), tally.status["success"]
     reencoded = Tally(records=[r["reencode"] for r in tally.records if r["reencode"]])
@@ -262,7 +301,7 @@ def _stats(tally: Tally, written: Path, identity: str) -> dict[str, Any]:
         "end_time": None,
         "status_dict": dict(sorted(tally.status.items())),
         "protected": successes,
-        "skipped": 0,
+        "skipped": count - successes if publish.on_error == "skip" else 0,
         "failed_to_protect": count - successes,
         "linf": max((r["linf"] for r in tally.records), default=None),
         "psnr": tally.mean("psnr"),
@@ -273,7 +312,6 @@ def _stats(tally: Tally, written: Path, identity: str) -> dict[str, Any]:
             sum(r["survives"] for r in tally.records) / successes if successes else None
         ),
         "errors": tally.errors,
-        MARKER: {"version": __version__, "run": identity, "sha256": file_hash(written)},
     }  # fmt: skip
 
 

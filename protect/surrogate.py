@@ -63,6 +63,8 @@ class Surrogate(nn.Module):
     context: int
     start_token: int | None
     end_token: int
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, name: str, device: torch.device) -> None:
         super().__init__()
@@ -73,7 +75,7 @@ class Surrogate(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return self.mean.device  # type: ignore[return-value]
+        return self.mean.device
 
     @property
     def scale(self) -> Float[Tensor, ""]:
@@ -141,6 +143,8 @@ class OpenClip(Surrogate):
         image_size = self.model.visual.image_size
         self.size = image_size[0] if isinstance(image_size, tuple) else image_size
         text: Any = getattr(self.model, "text", self.model)
+        if getattr(text, "cls_emb", None) is not None:
+            raise ValueError(f"surrogate {name}: expected a CLIP whose text ends in its end token; CoCa is none")
         self.context = text.context_length
         self._text = text
         self.start_token, self.end_token = self.tokenizer.sot_token_id, self.tokenizer.eot_token_id
@@ -158,7 +162,10 @@ class OpenClip(Surrogate):
         return self._encode(caption)
 
     def rows(self, captions: Iterable[tuple[int, ...]]) -> Tokens:
-        return token_rows(captions, self.start_token, self.end_token, 0, self.context).to(self.device)
+        rows = token_rows(captions, self.start_token, self.end_token, 0, self.context)
+        if self._text.attn_mask is None:  # every token sees the padding: its length matters
+            rows = F.pad(rows, (0, self.context - rows.shape[1]))
+        return rows.to(self.device)
 
     def _image_tower(self, x: Tensor) -> Tensor:
         return self.model.encode_image(x)
@@ -177,15 +184,17 @@ class HuggingFace(Surrogate):
     """A CLIP of transformers, from a local folder with its tokenizer."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:
+        open_clip()  # transformers imports torchvision, which may need clip_import's help
         from transformers import AutoModel, AutoTokenizer
 
         super().__init__(str(folder), device)
         try:
-            self.model: Any = AutoModel.from_pretrained(folder, local_files_only=True)
+            self.model: Any = AutoModel.from_pretrained(folder, local_files_only=True).float()
             self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        except OSError as error:
-            raise ValueError(f"surrogate {folder}: expected a saved CLIP model and tokenizer, got {error}") from error
-        self.size = self.model.config.vision_config.image_size
+            self.size = self.model.config.vision_config.image_size
+        except (OSError, ValueError, AttributeError) as error:
+            found = " ".join(str(error).split())
+            raise ValueError(f"surrogate {folder}: expected a saved CLIP model and tokenizer, got {found}") from error
         self.context = self.model.config.text_config.max_position_embeddings
         special = self.tokenizer("").input_ids
         self.start_token, self.end_token = (special[0] if len(special) > 1 else None), special[-1]
@@ -236,22 +245,43 @@ def load_surrogate(name: str, device: torch.device, pretrained: str = "", size: 
         return OpenClip(name, device, pretrained, size)
 
 
-def _open_clip_model(name: str, pretrained: str, size: int) -> nn.Module:
-    module = open_clip()
-    if name in TINY:
-        config = TINY[name]
-        vision = config["vision_cfg"] | ({"image_size": size} if size else {})
-        model = module.CLIP(**(config | {"vision_cfg": vision}))
-        if name == "tiny-vit":
-            model.visual.conv1 = ConvStem(vision["width"], vision["patch_size"])
-        if pretrained:
-            module.load_checkpoint(model, pretrained)
-        return model
-    _check_known(name)
+def _open_clip_model(name: str, pretrained: str, size: int) -> Any:
+    _check_size(name, size)
     try:
-        return module.create_model(name, pretrained=pretrained or None, force_image_size=size or None)
-    except (RuntimeError, OSError) as error:
-        raise ValueError(f"surrogate {name}: could not load weights {pretrained!r}: {error}") from error
+        if name in TINY:
+            return _tiny_model(name, pretrained, size)
+        return open_clip().create_model(name, pretrained=pretrained or None, force_image_size=size or None)
+    except Exception as error:  # a file that holds no weights fails in many ways: pickle's, zip's, safetensors' ...
+        if not pretrained:
+            raise
+        found = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise ValueError(f"surrogate {name}: expected its weights in {pretrained!r}, got {found}") from error
+
+
+def _tiny_model(name: str, pretrained: str, size: int) -> Any:
+    config = TINY[name]
+    vision = config["vision_cfg"] | ({"image_size": size} if size else {})
+    model = open_clip().CLIP(**(config | {"vision_cfg": vision}))
+    if name == "tiny-vit":
+        model.visual.conv1 = ConvStem(vision["width"], vision["patch_size"])
+    if pretrained:
+        open_clip().load_checkpoint(model, pretrained)
+    return model
+
+
+def _check_size(name: str, size: int) -> None:
+    """ResNets halve an image five times and the tiny ViT's stem three times; ValueError where a rest would stay."""
+    resnet = isinstance(_vision_config(name).get("layers"), list)
+    step = 32 if resnet else 8 if name in TINY else 1
+    if size < 0 or size % step:
+        raise ValueError(f"size: expected a multiple of {step} for {name}, got {size}")
+
+
+def _vision_config(name: str) -> dict[str, Any]:
+    if name in TINY:
+        return TINY[name]["vision_cfg"]
+    _check_known(name)
+    return open_clip().get_model_config(name)["vision_cfg"]
 
 
 def token_rows(
@@ -311,12 +341,9 @@ def image_size(names: Sequence[str], device: torch.device, size: int) -> int:
 
 
 def _own_size(name: str) -> int:
-    if name in TINY:
-        return TINY[name]["vision_cfg"]["image_size"]
     if Path(name).is_dir():
         return HuggingFace(Path(name), torch.device("cpu")).size
-    _check_known(name)
-    size = open_clip().get_model_config(name)["vision_cfg"]["image_size"]
+    size = _vision_config(name)["image_size"]
     return max(size) if isinstance(size, list | tuple) else size
 
 

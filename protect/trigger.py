@@ -67,6 +67,8 @@ class Lexicon:
         hashtag = self.surrogate.encode("#") if self.style == "hashtags" else ()
         width = (1 + len(hashtag)) * choice.shape[1]
         room = self.surrogate.context - 2 - width
+        if room < 0:
+            raise ValueError(f"trigger: expected at most {room + width} tokens, got {width}; lower trigger_words")
         pieces, offsets = [], []
         for caption, symbols in zip(captions, choice.tolist(), strict=True):
             ids = [i for p, s in enumerate(symbols) for i in (*hashtag, int(self.ids[p, s]))]

@@ -13,6 +13,7 @@ from protect.noise import improve_images
 from protect.seeds import generator
 from protect.settings import Recipe
 from protect.surrogate import Surrogate
+from protect.transformations import through
 from protect.trigger import Choice, Lexicon, draw_choice, flip, words_of
 from protect.types import Batch, Fitted, Images, Protection
 
@@ -21,6 +22,7 @@ ANCHORS = 127  # pairs of the window that every batch is contrasted with, so tha
 
 def surrogate_tensors(surrogate: Surrogate, window: Window, recipe: Recipe) -> dict[str, Tensor]:
     """The surrogate's weights and the features of some pairs of the window, by name."""
+    surrogate.eval()
     rows = torch.arange(min(ANCHORS, len(window)))
     batch = window.batch(rows)
     captions = surrogate.rows([surrogate.encode(captions[0]) for captions in batch.captions])
@@ -28,7 +30,7 @@ def surrogate_tensors(surrogate: Surrogate, window: Window, recipe: Recipe) -> d
     with torch.no_grad():
         images = surrogate.images(batch.images.to(surrogate.device) + noise / 255)
         anchors = {"anchor.images": images.cpu(), "anchor.texts": surrogate.text(captions).cpu()}
-    return anchors | {f"surrogate.{name}": value.cpu() for name, value in surrogate.state_dict().items()}
+    return anchors | {f"surrogate.{name}": value.cpu().contiguous() for name, value in surrogate.state_dict().items()}
 
 
 def per_image_protector(fitted: Fitted, recipe: Recipe, shuffle: bool) -> Callable[[Batch], Protection]:
@@ -43,7 +45,7 @@ def per_image_protector(fitted: Fitted, recipe: Recipe, shuffle: bool) -> Callab
     lexicon = Lexicon(surrogate, fitted.alphabet, recipe.trigger.trigger_style)
     anchor_images = fitted.tensors["anchor.images"].to(surrogate.device)
     anchor_texts = fitted.tensors["anchor.texts"].to(surrogate.device)
-    budget = Budget(recipe.noise.epsilon)
+    budget, transform = Budget(recipe.noise.epsilon), through(recipe.noise.through)
 
     def protect(batch: Batch) -> Protection:
         random = generator(recipe.fit.seed, *batch.keys)
@@ -59,7 +61,9 @@ def per_image_protector(fitted: Fitted, recipe: Recipe, shuffle: bool) -> Callab
                 captions = [captions[i] for i in torch.randperm(len(captions), generator=random).tolist()]
             with torch.no_grad():
                 texts = torch.cat([surrogate.text(tokens_of(captions, choice)), anchor_texts])
-            return clip_loss(torch.cat([surrogate.images(changed), anchor_images]), texts, surrogate.scale)
+            return clip_loss(
+                torch.cat([surrogate.images(transform(changed, random)), anchor_images]), texts, surrogate.scale
+            )
 
         if fitted.alphabet and recipe.mem.text_rounds:
             with torch.no_grad():

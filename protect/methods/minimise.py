@@ -1,7 +1,8 @@
 """Error minimisation on a window: the rounds that MEM and EM share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -12,10 +13,12 @@ from protect.noise import Carrier
 from protect.seeds import derive, generator
 from protect.settings import Recipe
 from protect.surrogate import Surrogate, choose_device, load_surrogate, optimizer
+from protect.transformations import through
 from protect.trigger import Choice, Lexicon, flip
 from protect.types import Batch, Images, Tokens, Words
 
 Report = Callable[[str], None]
+REPORTS = 20  # lines of progress in a run
 
 
 @dataclass
@@ -38,6 +41,7 @@ class Minimiser:
     def __post_init__(self) -> None:
         self.device = choose_device(self.recipe.fit.device)
         self.random = generator(self.recipe.fit.seed, "minimise")
+        self.transform = through(self.recipe.noise.through)
 
     def run(self) -> Surrogate:
         """All rounds; returns the last surrogate."""
@@ -46,17 +50,23 @@ class Minimiser:
         for number in range(mem.rounds):
             if number == 0 or (mem.fresh_every and number % mem.fresh_every == 0):
                 self._start_surrogate(number)
-            learned = self._learn([next(order) for _ in range(mem.surrogate_steps)])
-            self.surrogate.eval().requires_grad_(False)
-            for rows in self.window.epoch(fit.batch, self.random):
+            learned = self._learn(list(islice(order, mem.surrogate_steps)))
+            self.surrogate.train(bool(mem.fresh_every)).requires_grad_(False)  # young norms have no averages yet
+            for rows in self._noise_order(order):
                 batch = self._batch(rows)
                 if number < mem.text_rounds and self.alphabet:
                     self.choice[rows] = self._flip(rows, batch)
                 self.carrier.improve(
                     rows, batch.images, self.choice[rows], self._loss(rows, batch), self.recipe.noise
                 )
-            self.report(f"round {number + 1}/{mem.rounds}: surrogate loss {learned:.3f}")
+            if (number + 1) % -(-mem.rounds // REPORTS) == 0 or number + 1 == mem.rounds:
+                self.report(f"round {number + 1}/{mem.rounds}: surrogate loss {learned:.3f}")
         return self.surrogate
+
+    def _noise_order(self, order: Iterator[Tensor]) -> Iterable[Tensor]:
+        """The batches of this round's noise steps."""
+        count = self.recipe.mem.noise_batches
+        return islice(order, count) if count else self.window.epoch(self.recipe.fit.batch, self.random)
 
     def _start_surrogate(self, number: int) -> None:
         self.surrogate = surrogate_of(self.recipe, number)
@@ -71,7 +81,7 @@ class Minimiser:
             batch = self._batch(rows)
             noise = self.carrier.noise(rows, batch.images, self.choice[rows])
             loss = clip_loss(
-                self.surrogate.images(batch.images + noise / 255),
+                self.surrogate.images(self.transform(batch.images + noise / 255, self.random)),
                 self.surrogate.text(self._tokens(batch, self.choice[rows])),
                 self.surrogate.scale,
             )
@@ -94,7 +104,7 @@ class Minimiser:
         def loss(images: Images) -> Tensor:
             with torch.no_grad():
                 texts = self.surrogate.text(self._tokens(batch, self.choice[rows], self.shuffle))
-            return clip_loss(self.surrogate.images(images), texts, self.surrogate.scale)
+            return clip_loss(self.surrogate.images(self.transform(images, self.random)), texts, self.surrogate.scale)
 
         return loss
 
@@ -117,8 +127,9 @@ def draw_captions(batch: Batch, random: torch.Generator) -> list[str]:
 
 def surrogate_of(recipe: Recipe, number: int) -> Surrogate:
     """The surrogate of a round: the named models take turns, each time from another initialisation."""
-    fit = recipe.fit
-    name = fit.surrogate[number % len(fit.surrogate)]
+    fit, every = recipe.fit, recipe.mem.fresh_every
+    turn = number // every if every else 0
+    name = fit.surrogate[turn % len(fit.surrogate)]
     return load_surrogate(
-        name, choose_device(fit.device), fit.pretrained, fit.size, derive(fit.seed, "surrogate", number)
+        name, choose_device(fit.device), fit.pretrained, fit.size, derive(fit.seed, "surrogate", turn)
     )

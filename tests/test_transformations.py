@@ -1,0 +1,60 @@
+"""What scrapers do to pictures: differentiable, bounded, drawn anew."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from protect import transformations
+from protect.seeds import generator
+from protect.transformations import TRANSFORMATIONS, through
+
+
+def smooth_images(count: int = 4, size: int = 32) -> torch.Tensor:
+    coarse = torch.rand(count, 3, 4, 4, generator=generator(0, "images"))
+    return torch.nn.functional.interpolate(coarse, size=size, mode="bicubic").clamp(0, 1)
+
+
+@pytest.mark.parametrize("name", TRANSFORMATIONS)
+def test_keeps_shape_and_range_and_lets_the_gradient_through(name: str) -> None:
+    images = smooth_images(size=40).requires_grad_()
+    changed = through([name])(images, generator(0))
+    assert changed.shape == images.shape
+    assert changed.min() >= 0 and changed.max() <= 1
+    (gradient,) = torch.autograd.grad(changed.square().sum(), images)
+    assert gradient.isfinite().all() and gradient.abs().mean() > 0.1
+
+
+@pytest.mark.parametrize("name", TRANSFORMATIONS)
+def test_is_drawn_anew_at_every_call_and_alike_for_the_same_seed(name: str) -> None:
+    images, random = smooth_images(), generator(1)
+    first, second = through([name])(images, random), through([name])(images, random)
+    assert not torch.equal(first, second)
+    assert torch.equal(first, through([name])(images, generator(1)))
+
+
+def test_jpeg_is_closer_to_the_true_codec_than_the_clean_picture_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transformations, "JPEG_QUALITY", (50.0, 50.0))
+    noisy = (smooth_images() + 0.1 * torch.randn(4, 3, 32, 32, generator=generator(2))).clamp(0, 1)
+    pixels = (noisy * 255).round().byte()
+    ours = through(["jpeg"])(pixels.float() / 255, generator(0)) * 255
+    for row, image in zip(ours, pixels, strict=True):
+        file = io.BytesIO()
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(file, "JPEG", quality=50, subsampling=2)
+        true = torch.from_numpy(np.asarray(Image.open(file)).copy()).permute(2, 0, 1).float()
+        assert (row - true).abs().mean() < 0.5 * (image.float() - true).abs().mean()
+
+
+def test_a_full_crop_is_the_picture_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transformations, "CROP_SCALE", (4.0, 4.0))  # larger than the picture: cut to all of it
+    images = smooth_images()
+    assert torch.allclose(through(["crop"])(images, generator(0)), images, atol=1e-5)
+
+
+def test_no_name_changes_nothing_and_an_unknown_one_is_refused() -> None:
+    images = smooth_images()
+    assert through([])(images, generator(0)) is images
+    with pytest.raises(ValueError, match="expected some of crop, jpeg, got rain"):
+        through(["rain"])
