@@ -1,5 +1,6 @@
 """What a change may be: how far a pixel may move, and which pixels exist."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -13,25 +14,33 @@ LEVELS = 255.0
 
 @dataclass(frozen=True)
 class Budget:
-    """The ball of radius `epsilon` (in 255ths, L-infinity) around an image, inside the pixel range."""
+    """The ball of radius `epsilon` (in 255ths, L-infinity) around an image, inside the pixel range.
+
+    Pixels move in whole 255ths, so of a fractional epsilon only the whole part can be used.
+    """
 
     epsilon: float
+
+    @property
+    def reach(self) -> float:
+        """Largest change that an 8-bit pixel can make within epsilon."""
+        return float(math.floor(self.epsilon))
 
     def project(self, images: Images, noise: Float[Tensor, "batch 3 height width"]) -> Tensor:
         """The nearest noise (in 255ths) that keeps the budget and leaves every pixel in [0, 1]; idempotent.
 
         What is stored is what can exist as an image: the pixel range is applied to the noise itself.
         """
-        noise = noise.clamp(-self.epsilon, self.epsilon)
+        noise = noise.clamp(-self.reach, self.reach)
         return noise.clamp(-LEVELS * images, LEVELS - LEVELS * images)  # in this order exact for 8-bit images
 
     def apply(self, images: Images, noise: Tensor) -> Images:
         """The picture as an 8-bit file holds it; the gradient passes rounding and both clips unchanged."""
         exact = images + noise / LEVELS
-        stored = (images + self.project(images, noise.detach()).trunc() / LEVELS).mul(LEVELS).round().div(LEVELS)
+        stored = (images + self.project(images, noise.detach()).round() / LEVELS).mul(LEVELS).round().div(LEVELS)
         return exact + (stored - exact).detach()
 
 
 def to_int8(noise: Tensor) -> Tensor:
-    """Noise in 255ths, rounded toward zero so that a fractional epsilon is never exceeded."""
-    return noise.trunc().to(torch.int8)
+    """Projected noise as it is stored, in whole 255ths."""
+    return noise.round().to(torch.int8)

@@ -76,7 +76,7 @@ class PerWord:
         self.patterns = descend(
             lambda patterns: loss(self.budget.apply(images, compose(patterns, choice))),
             self.patterns,
-            lambda patterns: patterns.clamp(-self.budget.epsilon, self.budget.epsilon),
+            lambda patterns: patterns.clamp(-self.budget.reach, self.budget.reach),
             settings,
             self.velocity,
         )

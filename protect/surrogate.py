@@ -61,6 +61,7 @@ class Surrogate(nn.Module):
 
     size: int
     context: int
+    model: Any
     start_token: int | None
     end_token: int
     mean: Tensor
@@ -133,7 +134,7 @@ class OpenClip(Surrogate):
 
     def __init__(self, name: str, device: torch.device, pretrained: str = "", size: int = 0) -> None:
         super().__init__(name, device)
-        self.model: Any = _open_clip_model(name, pretrained, size)
+        self.model = _open_clip_model(name, pretrained, size)
         module = open_clip()
         known = name if module.get_model_config(name) is not None else "ViT-B-32"
         self.tokenizer = module.get_tokenizer(known, context_length=77)
@@ -142,11 +143,9 @@ class OpenClip(Surrogate):
             raise ValueError(f"surrogate {name}: expected CLIP's own tokenizer; give a Hugging Face folder instead")
         image_size = self.model.visual.image_size
         self.size = image_size[0] if isinstance(image_size, tuple) else image_size
-        text: Any = getattr(self.model, "text", self.model)
-        if getattr(text, "cls_emb", None) is not None:
+        if getattr(self._text, "cls_emb", None) is not None:
             raise ValueError(f"surrogate {name}: expected a CLIP whose text ends in its end token; CoCa is none")
-        self.context = text.context_length
-        self._text = text
+        self.context = self._text.context_length
         self.start_token, self.end_token = self.tokenizer.sot_token_id, self.tokenizer.eot_token_id
         self.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -166,6 +165,10 @@ class OpenClip(Surrogate):
         if self._text.attn_mask is None:  # every token sees the padding: its length matters
             rows = F.pad(rows, (0, self.context - rows.shape[1]))
         return rows.to(self.device)
+
+    @property
+    def _text(self) -> Any:
+        return getattr(self.model, "text", self.model)
 
     def _image_tower(self, x: Tensor) -> Tensor:
         return self.model.encode_image(x)
@@ -189,7 +192,7 @@ class HuggingFace(Surrogate):
 
         super().__init__(str(folder), device)
         try:
-            self.model: Any = AutoModel.from_pretrained(folder, local_files_only=True).float()
+            self.model = AutoModel.from_pretrained(folder, local_files_only=True).float()
             self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             self.size = self.model.config.vision_config.image_size
         except (OSError, ValueError, AttributeError) as error:

@@ -2,11 +2,15 @@
 
 import io
 import json
+import sys
 import tarfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -73,3 +77,79 @@ def make_shard(make_tar: Callable[[Path, Members], Path]) -> Callable[[Path, Map
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def pair(photo_bytes: Callable[..., bytes]) -> Callable[..., dict[str, Content]]:
+    """pair(number, **json fields): jpg, json and txt of one sample as img2dataset writes them."""
+
+    def make(number: int, **fields: object) -> dict[str, Content]:
+        caption = f"photo number {number} of a harbour"
+        fields = {"caption": caption, "key": str(number), **fields}
+        return {"jpg": photo_bytes(seed=number), "json": fields, "txt": caption}
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def clean(make_shard: Callable[..., Path], pair: Callable[..., dict[str, Content]]) -> Callable[..., Path]:
+    """clean(folder, 3, 2, parquet=True, **json fields): a folder with a shard of 3 pairs and one of 2."""
+
+    def make(folder: Path, *counts: int, parquet: bool = False, **fields: object) -> Path:
+        folder.mkdir(parents=True)
+        for shard, count in enumerate(counts):
+            samples = {f"{shard:05}{i:04}": pair(10 * shard + i, **fields) for i in range(count)}
+            make_shard(folder / f"{shard:05}.tar", samples)
+            if parquet:
+                captions = [str(sample["txt"]) for sample in samples.values()]
+                pq.write_table(pa.table({"key": list(samples), "caption": captions}), folder / f"{shard:05}.parquet")
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tree() -> Callable[[Path], dict[str, bytes]]:
+    """tree(folder): every file below it and its bytes, but for the log of times."""
+
+    def read(folder: Path) -> dict[str, bytes]:
+        files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "log.jsonl")
+        return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def half_written() -> Callable[[Path], list[str]]:
+    """half_written(out): parts of files, and tars without the stats that say they are done."""
+
+    def find(out: Path) -> list[str]:
+        parts = [path.name for path in out.rglob("*.part")]
+        stems = {tar.name.split(".")[0]: tar.name for tar in out.glob("*.t*")}
+        return parts + [name for stem, name in stems.items() if not (out / f"{stem}_stats.json").exists()]
+
+    return find
+
+
+class Ran(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """command("shards", IN, OUT, ...): `protect` in this process, from its arguments to its exit code."""
+
+    def run(*arguments: object) -> Ran:
+        from protect.cli import main
+
+        monkeypatch.setattr(sys, "argv", ["protect", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Ran(ended.value.code, *capsys.readouterr())
+
+    return run

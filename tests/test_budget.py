@@ -74,5 +74,6 @@ def test_gradient_passes_rounding_and_clips_unchanged(every_pixel):
     assert torch.allclose(noise.grad, weights / 255)
 
 
-def test_int8_rounds_toward_zero():
-    assert to_int8(torch.tensor([2.9, -2.9, 0.5, -0.5, 127.0, -127.0])).tolist() == [2, -2, 0, 0, 127, -127]
+def test_int8_rounds_to_the_nearest_and_never_leaves_a_fractional_budget(every_pixel):
+    assert to_int8(torch.tensor([2.9, -2.9, 0.4, -0.4, 127.0, -127.0])).tolist() == [3, -3, 0, 0, 127, -127]
+    assert to_int8(Budget(1.7).project(every_pixel, wild(every_pixel))).abs().max() == 1

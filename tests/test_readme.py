@@ -1,4 +1,4 @@
-"""README says what is: its commands print what it shows, its tree is the tree, every command and option is told of."""
+"""README says what is: its commands print what it shows, its tree is complete, each command and option is told of."""
 
 import re
 import shlex
@@ -11,7 +11,6 @@ from pathlib import Path
 
 import click
 import pytest
-
 from protect.cli import cli, main
 
 ROOT = Path(__file__).parents[1]

@@ -30,7 +30,9 @@ def surrogate_tensors(surrogate: Surrogate, window: Window, recipe: Recipe) -> d
     with torch.no_grad():
         images = surrogate.images(batch.images.to(surrogate.device) + noise / 255)
         anchors = {"anchor.images": images.cpu(), "anchor.texts": surrogate.text(captions).cpu()}
-    return anchors | {f"surrogate.{name}": value.cpu().contiguous() for name, value in surrogate.state_dict().items()}
+    return anchors | {
+        f"surrogate.{name}": value.cpu().contiguous() for name, value in surrogate.model.state_dict().items()
+    }
 
 
 def per_image_protector(fitted: Fitted, recipe: Recipe, shuffle: bool) -> Callable[[Batch], Protection]:
@@ -40,7 +42,7 @@ def per_image_protector(fitted: Fitted, recipe: Recipe, shuffle: bool) -> Callab
     """
     surrogate = surrogate_of(recipe, recipe.mem.rounds - 1)
     weights = {k.removeprefix("surrogate."): v for k, v in fitted.tensors.items() if k.startswith("surrogate.")}
-    surrogate.load_state_dict(weights)
+    surrogate.model.load_state_dict(weights)
     surrogate.eval().requires_grad_(False)
     lexicon = Lexicon(surrogate, fitted.alphabet, recipe.trigger.trigger_style)
     anchor_images = fitted.tensors["anchor.images"].to(surrogate.device)

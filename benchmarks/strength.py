@@ -1,0 +1,122 @@
+"""What attackers learn from each method's files: collage-64, files as written, one recipe, several seeds.
+
+    python benchmarks/strength.py --seeds 3
+
+Protects the first 8,000 pairs with every method, then trains attackers of both families on every arm. Each
+attacker is a process of its own on one core. A killed run goes on where it was; the table shows what is there.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from common import DATA, ROOT, RUNS, protect, save, table
+
+CLEAN = str(DATA / "collage-64/train/{00000..00007}.tar")
+TEST = str(DATA / "collage-64/test")
+ATTACKERS = ("tiny-resnet", "tiny-vit")
+METHODS: dict[str, list[str]] = {
+    "random": ["--method", "random"],
+    "em": ["--method", "em", "--window", "2048"],
+    "mem": ["--method", "mem"],
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epsilon", type=float, default=8.0)
+    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--name", default="strength")
+    parser.add_argument("--only-table", action="store_true", help="no work, the table of what is there")
+    settings = parser.parse_args()
+    folder = RUNS / settings.name
+    methods = settings.methods.split(",")
+    if not settings.only_table:
+        making = {method: make(folder / method, method, settings.epsilon) for method in methods}
+        (folder / "making.json").write_text(json.dumps(making))
+        for seeds in range(1, settings.seeds + 1):  # all arms of a seed before the next seed
+            attack(folder, methods, seeds, settings.epochs)
+    details = [json.loads((folder / a / "details.json").read_text()) for a in ATTACKERS]
+    rows = [row for attacker, detail in zip(ATTACKERS, details, strict=True) for row in rows_of(attacker, detail)]
+    print(table(rows))
+    distortion = {method: distortion_of(folder / method) for method in methods}
+    print(table([{"method": method, **values} for method, values in distortion.items()]))
+    making = json.loads((folder / "making.json").read_text())
+    result = {"rows": rows, "distortion": distortion, "making": making, "details": details}
+    print(save(settings.name, vars(settings), result).relative_to(ROOT))
+
+
+def make(out: Path, method: str, epsilon: float) -> dict[str, float]:
+    """Protected shards of one method; time and memory of making them."""
+    kept = out.with_name(f"{method}.making.json")
+    if kept.exists():
+        return json.loads(kept.read_text())
+    shutil.rmtree(out, ignore_errors=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    cost = protect("shards", CLEAN, out, *METHODS[method], "--epsilon", epsilon)
+    kept.write_text(json.dumps(cost))
+    return cost
+
+
+def attack(folder: Path, methods: list[str], seeds: int, epochs: int) -> None:
+    """Every attacker on every arm, side by side."""
+    arms = [argument for method in methods[:-1] for argument in ("--arm", f"{method}={folder / method}")]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-P", "-m", "protect.cli", "verify", CLEAN, str(folder / methods[-1]), "--test", TEST]
+            + [*arms, "--attackers", attacker, "--seeds", str(seeds), "--epochs", str(epochs)]
+            + ["-o", str(folder / attacker)],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        for attacker in ATTACKERS
+    ]
+    if any([process.wait() for process in processes]):
+        raise SystemExit("an attacker failed; see above")
+
+
+def rows_of(attacker: str, detail: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row an arm: R@10 in % (mean of seeds, lowest..highest) and the share of the clean gain left."""
+    shares = {(s["arm"], s["attacker"]): s for s in detail["clean_gain_kept"]}
+    rows: list[dict[str, Any]] = []
+    for arm in dict.fromkeys(run["arm"] for run in detail["runs"]):
+        runs = [run for run in detail["runs"] if run["arm"] == arm]
+        row: dict[str, Any] = {"attacker": attacker, "arm": arm, "seeds": len(runs)}
+        for moment in ("last", "best"):
+            epochs = [pick(run["epochs"], moment) for run in runs]
+            row[f"{moment} i2t"] = spread([100 * e["metrics"]["text_retrieval_recall@10"] for e in epochs])
+            row[f"{moment} t2i"] = spread([100 * e["metrics"]["image_retrieval_recall@10"] for e in epochs])
+            row[f"{moment} share"] = shares[arm, attacker][moment]
+        rows.append(row)
+    return rows
+
+
+def pick(epochs: list[dict[str, Any]], moment: str) -> dict[str, Any]:
+    """The last epoch, or the one with the highest sum of both R@10 (never the untrained network)."""
+
+    def recall(epoch: dict[str, Any]) -> float:
+        return epoch["metrics"]["text_retrieval_recall@10"] + epoch["metrics"]["image_retrieval_recall@10"]
+
+    return epochs[-1] if moment == "last" else max(epochs[1:], key=recall)
+
+
+def spread(values: list[float]) -> str:
+    return f"{sum(values) / len(values):.1f} ({min(values):.1f}..{max(values):.1f})"
+
+
+def distortion_of(out: Path) -> dict[str, Any]:
+    """Means over the shards."""
+    stats = [json.loads(path.read_text()) for path in sorted(out.glob("*_stats.json"))]
+    names = ("psnr", "ssim", "psnr_clean_reencode", "ssim_clean_reencode", "trigger_survival")
+    means = {name: round(sum(s[name] for s in stats) / len(stats), 4) for name in names}
+    return {"linf": max(s["linf"] for s in stats), **means}
+
+
+if __name__ == "__main__":
+    main()

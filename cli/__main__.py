@@ -1,0 +1,5 @@
+"""python -m protect.cli"""
+
+from protect.cli import main
+
+main()
