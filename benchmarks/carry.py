@@ -9,9 +9,9 @@ noise that was made: random signs of full epsilon, on real photos of two sizes, 
 import io
 
 import numpy as np
+from common import DATA, ROOT, save, table
 from PIL import Image
 
-from common import DATA, ROOT, save, table
 from protect.carry import bring_back
 from protect.images import decode
 from protect.publish import publish_image

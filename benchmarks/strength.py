@@ -68,11 +68,11 @@ def make(out: Path, method: str, epsilon: float) -> dict[str, float]:
 def attack(folder: Path, methods: list[str], seeds: int, epochs: int) -> None:
     """Every attacker on every arm, side by side."""
     arms = [argument for method in methods[:-1] for argument in ("--arm", f"{method}={folder / method}")]
+    recipe = ["--test", TEST, "--seeds", str(seeds), "--epochs", str(epochs)]
+    verify = [sys.executable, "-P", "-m", "protect.cli", "verify", CLEAN, str(folder / methods[-1]), *arms, *recipe]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-P", "-m", "protect.cli", "verify", CLEAN, str(folder / methods[-1]), "--test", TEST]
-            + [*arms, "--attackers", attacker, "--seeds", str(seeds), "--epochs", str(epochs)]
-            + ["-o", str(folder / attacker)],
+            [*verify, "--attackers", attacker, "-o", str(folder / attacker)],
             env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
         for attacker in ATTACKERS

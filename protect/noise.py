@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -24,22 +24,16 @@ def descend(
     noise: Tensor,
     project: Callable[[Tensor], Tensor],
     settings: NoiseSettings,
-    velocity: Tensor | None = None,
 ) -> Tensor:
-    """Lower `loss` by signed gradient steps on the noise, never leaving the budget (PGD; MEM section 3.2).
-
-    velocity: where given, gradients add up in it over the calls, fading by `settings.momentum` (MI-FGSM, Dong et
-    al. 2018), and the step follows it: what only one batch wants dies out. Changed in place.
-    """
+    """Lower `loss` by signed gradient steps on the noise, never leaving the budget (PGD; MEM section 3.2)."""
     for _ in range(settings.steps):
         noise = noise.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(loss(noise), noise)
-        if velocity is not None:
-            gradient = velocity.mul_(settings.momentum).add_(gradient / gradient.abs().mean().clamp(min=1e-12))
         noise = project(noise - settings.step_size * gradient.sign())
     return noise.detach()
 
 
+@runtime_checkable
 class Carrier(Protocol):
     """Holds the noise of a window while it is optimised."""
 
@@ -67,7 +61,6 @@ class PerWord:
 
     def __init__(self, patterns: Patterns, budget: Budget) -> None:
         self.patterns, self.budget = patterns, budget
-        self.velocity = torch.zeros_like(patterns)
 
     def noise(self, rows: Tensor, images: Images, choice: Choice) -> Tensor:
         return self.budget.project(images, compose(self.patterns, choice))
@@ -78,7 +71,6 @@ class PerWord:
             self.patterns,
             lambda patterns: patterns.clamp(-self.budget.reach, self.budget.reach),
             settings,
-            self.velocity,
         )
 
 

@@ -78,7 +78,6 @@ class NoiseSettings:
     epsilon: float = knob(8.0, "largest change of a pixel, in 255ths")
     step_size: float = knob(0.0, "length of one step, in 255ths (0: what suits the share)")
     steps: int = knob(0, "steps for a batch and round (0: what suits the share)")
-    momentum: float = knob(0.9, "share of earlier gradients that a word's pattern keeps following")
     through: tuple[str, ...] = knob((), "transformations drawn anew at every step: crop, jpeg, or both")
 
     def __post_init__(self) -> None:

@@ -1,4 +1,3 @@
-import json
 import os
 from pathlib import Path
 
@@ -159,9 +158,9 @@ def test_links_in_the_last_shard_are_seen(tmp_path, source, make_shard, pair):
 
 def test_plan_looks_at_the_beginning_of_a_shard_only(tmp_path, make_shard, pair):
     late = {f"{i:03}": pair(i) for i in range(PEEKED)} | {"late": pair(99, url="https://x/1.jpg")}
-    shard = make_shard(tmp_path / "00000.tar", late)
-    (tmp_path / "other").mkdir()
-    assert make_plan([str(shard)], tmp_path.parent / "out", ASK).shards == (shard,)
+    (tmp_path / "in").mkdir()
+    shard = make_shard(tmp_path / "in" / "00000.tar", late)
+    assert make_plan([str(shard)], tmp_path / "out", ASK).shards == (shard,)
 
 
 def test_unreadable_json_has_no_links():
@@ -205,4 +204,3 @@ def test_identity_is_of_what_decides_the_bytes(tmp_path, source, clean):
     ]
     assert plan.identity("p") not in others
     assert len(set(others)) == len(others)
-    assert json.loads(json.dumps(plan.identity("p"))) == plan.identity("p")

@@ -204,7 +204,7 @@ def test_weights_that_do_not_exist_or_fit_are_refused_in_one_line(tmp_path):
 
 
 def test_unknown_names_tags_and_sizes_are_refused_in_one_line(tmp_path):
-    with pytest.raises(ValueError, match="expected an open_clip name .*got 'RN5000'") as unknown:
+    with pytest.raises(ValueError, match=r"expected an open_clip name .*got 'RN5000'") as unknown:
         load_surrogate("RN5000", CPU)
     with pytest.raises(ValueError, match="expected its weights in 'nowhere'") as tag:
         load_surrogate(add_config(tmp_path), CPU, pretrained="nowhere")

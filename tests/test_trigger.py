@@ -138,7 +138,7 @@ def test_a_trigger_longer_than_the_context_is_refused(tiny, style, fits):
     choice = torch.zeros(1, fits, dtype=torch.long)
     rows, where = Lexicon(tiny, (("amber",),) * fits, style).rows([(320,)], choice)
     assert rows.shape[1] <= 77 and (rows.gather(1, where) == tiny.encode("amber")[0]).all()
-    with pytest.raises(ValueError, match="expected at most 75 tokens.*lower trigger_words"):
+    with pytest.raises(ValueError, match=r"expected at most 75 tokens.*lower trigger_words"):
         Lexicon(tiny, (("amber",),) * (fits + 1), style).rows([(320,)], torch.zeros(1, fits + 1, dtype=torch.long))
 
 

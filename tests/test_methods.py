@@ -1,0 +1,231 @@
+"""Every method keeps its promises: budget, seed, alphabet, independence; and the ones that optimise do."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+
+from protect.batches import Window, to_images
+from protect.losses import clip_loss
+from protect.methods import METHODS, em, mem
+from protect.methods.minimise import Minimiser, surrogate_of
+from protect.protector import fit
+from protect.seeds import generator
+from protect.settings import FitSettings, MemSettings, NoiseSettings, Recipe, TriggerSettings
+from protect.surrogate import optimizer
+from protect.trigger import draw_choice
+from protect.types import Batch
+
+SIZE = 32
+SMALL = Recipe(
+    FitSettings(surrogate=("tiny-vit",), size=SIZE, window=8, batch=4, device="cpu"),
+    TriggerSettings(trigger_words=2, alphabet=4),
+    NoiseSettings(steps=2, step_size=3.0),
+    MemSettings(rounds=2, surrogate_steps=1, text_rounds=1, candidates=2),
+)
+
+
+def variant(method, share="image", **mem_values):
+    return replace(SMALL, fit=replace(SMALL.fit, method=method), mem=replace(SMALL.mem, share=share, **mem_values))
+
+
+RECIPES = {
+    "mem-word": variant("mem", "word"),
+    "mem-image": variant("mem", "image"),
+    "em": variant("em"),
+    "random": variant("random"),
+}
+OPTIMISING = ("mem-word", "mem-image", "em")
+
+
+def pixels_of(number):
+    """A picture with its extremes: some of it black, some of it white, the rest noise."""
+    pixels = np.random.default_rng(number).integers(0, 256, (3, SIZE, SIZE), dtype=np.uint8)
+    pixels[:, :6], pixels[:, 6:12] = 0, 255
+    return pixels
+
+
+def window_of(pairs=8):
+    window = Window(SIZE, pairs)
+    for number in range(pairs):
+        window.add(f"key{number}", pixels_of(number), [f"a caption of number {number}", f"number {number} again"])
+    return window
+
+
+def batch_of(*numbers):
+    images = to_images(torch.from_numpy(np.stack([pixels_of(number) for number in numbers])))
+    return Batch(tuple(f"new{n}" for n in numbers), images, tuple((f"a new one, {n}",) for n in numbers))
+
+
+@cache
+def fitted(name, seed=0):
+    recipe = RECIPES[name]
+    return fit(window_of(), replace(recipe, fit=replace(recipe.fit, seed=seed)))
+
+
+def test_the_table_holds_every_method():
+    assert {recipe.fit.method for recipe in RECIPES.values()} == set(METHODS)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_noise_stays_in_the_budget_and_the_pixel_range(name):
+    batch = batch_of(50, 51, 52)
+    protection = fitted(name).protect(batch)
+    noise = protection.noise.int()
+    changed = (batch.images * 255).round().int() + noise
+    assert protection.keys == batch.keys
+    assert protection.noise.shape == batch.images.shape
+    assert noise.abs().amax(dim=(1, 2, 3)).min() >= 1 and noise.abs().max() <= 8
+    assert changed.min() >= 0 and changed.max() <= 255
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 2.5])
+@pytest.mark.parametrize("name", RECIPES)
+def test_small_and_fractional_budgets_are_kept(name, epsilon):
+    made = fitted(name)
+    recipe = replace(made.recipe, noise=replace(made.recipe.noise, epsilon=epsilon))
+    noise = replace(made, recipe=recipe).protect(batch_of(50, 51)).noise
+    assert noise.abs().max() == int(epsilon)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_words_come_from_the_alphabet_of_their_position(name):
+    made = fitted(name)
+    words = made.protect(batch_of(*range(50, 60))).words
+    assert len(made.fitted.alphabet) == (0 if name == "em" else 2)
+    for row in words:
+        assert len(row) == len(made.fitted.alphabet)
+        assert all(word in choices for word, choices in zip(row, made.fitted.alphabet, strict=True))
+    assert name == "em" or len(set(words)) > 3
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_same_seed_same_protector_and_protection_other_seed_another(name):
+    batch, recipe = batch_of(50, 51, 52), RECIPES[name]
+    first, again, other = fitted(name), fit(window_of(), recipe), fitted(name, seed=1)
+    assert first.hash == again.hash != other.hash
+    one, two, three = (made.protect(batch) for made in (first, again, other))
+    assert torch.equal(one.noise, two.noise) and one.words == two.words
+    assert not torch.equal(one.noise, three.noise)
+    assert name == "em" or one.words != three.words
+    repeated = first.protect(batch)
+    assert torch.equal(one.noise, repeated.noise) and one.words == repeated.words
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_protecting_leaves_images_and_global_generator_alone(name):
+    batch, state = batch_of(50, 51), torch.get_rng_state()
+    before = batch.images.clone()
+    fitted(name).protect(batch)
+    assert torch.equal(batch.images, before)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_single_image_is_protected_alone(name):
+    protection = fitted(name).protect(batch_of(50))
+    assert len(protection.words) == 1
+    assert (protection.noise != 0).float().mean() > 0.5
+
+
+@pytest.mark.parametrize("name", ["mem-word", "random"])
+def test_an_image_is_protected_alike_in_any_company(name):
+    made = fitted(name)
+    together, apart = made.protect(batch_of(50, 51, 52)), [made.protect(batch_of(n)) for n in (52, 50, 51)]
+    assert torch.equal(together.noise, torch.cat([apart[i].noise for i in (1, 2, 0)]))
+    assert together.words == tuple(apart[i].words[0] for i in (1, 2, 0))
+
+
+@pytest.mark.parametrize("name", OPTIMISING)
+def test_noise_lowers_the_surrogates_loss_during_fit(name, monkeypatch):
+    runs, run = [], Minimiser.run
+    monkeypatch.setattr(Minimiser, "run", lambda self: (runs.append(self), run(self))[1])
+    recipe, lines = replace(RECIPES[name], mem=replace(RECIPES[name].mem, start="zero", fresh_every=0)), []
+    fit(window_of(), recipe, lines.append)
+    assert [line.split(":")[0] for line in lines] == ["round 1/2", "round 2/2"]
+    (done,) = runs
+    rows = torch.arange(8)
+    batch = done.window.batch(rows)
+    surrogate = done.surrogate.train(recipe.mem.early)
+    captions = [surrogate.encode(captions[0]) for captions in batch.captions]
+    texts = surrogate.text(done.lexicon.rows(captions, done.choice)[0])
+    noise = done.carrier.noise(rows, batch.images, done.choice)
+    assert noise.flatten(1).any(dim=1).all()  # no pair was left out
+    losses = [clip_loss(surrogate.images(batch.images + n / 255), texts, surrogate.scale) for n in (noise * 0, noise)]
+    assert losses[1] < losses[0] - 0.05
+
+
+@pytest.mark.parametrize("pairs", [8, 9])
+def test_em_is_mem_without_words_and_shuffling(pairs, monkeypatch):
+    wordless = replace(variant("mem"), trigger=TriggerSettings(trigger_words=0))
+    windows = [window_of(pairs) for _ in range(3)]
+    shuffled = mem.fit(windows[0], wordless, str)
+    monkeypatch.setattr(mem, "Minimiser", lambda *args, shuffle, **rest: Minimiser(*args, shuffle=False, **rest))
+    plain = mem.fit(windows[1], wordless, str)
+    reference = em.fit(windows[2], variant("em"), str)
+    noises = [window.noise(torch.arange(pairs)) for window in windows]
+    assert torch.equal(noises[1], noises[2])
+    assert not torch.equal(noises[0], noises[2])
+    assert all(torch.equal(plain.tensors[name], value) for name, value in reference.tensors.items())
+    assert plain.tensors.keys() == reference.tensors.keys() == shuffled.tensors.keys()
+    assert noises[2].flatten(1).any(dim=1).all()
+
+
+def test_surrogate_learns_by_plain_adamw_steps():
+    recipe = variant("em", rounds=1, surrogate_steps=2)
+    learned, window = em.fit(window_of(), recipe, str), window_of()
+    surrogate = surrogate_of(recipe, 0).train()
+    steps = optimizer(surrogate, recipe.mem.learning_rate, recipe.mem.weight_decay)
+    random = generator(recipe.fit.seed, "minimise")
+    order = list(window.epoch(4, random))
+    for rows in order:
+        batch = window.batch(rows)
+        draws = (torch.rand(4, generator=random) * 2).long().tolist()
+        captions = [captions[draw] for draw, captions in zip(draws, batch.captions, strict=True)]
+        texts = surrogate.text(surrogate.rows([surrogate.encode(caption) for caption in captions]))
+        surrogate.zero_grad()
+        clip_loss(surrogate.images(batch.images), texts, surrogate.scale).backward()
+        steps.step()
+    for name, value in surrogate.named_parameters():
+        assert torch.equal(learned.tensors[f"surrogate.{name}"], value.detach()), name
+
+
+def test_surrogates_take_turns_as_often_as_they_start_anew():
+    recipe = variant("em")
+    recipe = replace(recipe, fit=replace(recipe.fit, surrogate=("tiny-vit", "tiny-resnet")))
+
+    def names(every):
+        changed = replace(recipe, mem=replace(recipe.mem, fresh_every=every))
+        return [surrogate_of(changed, number).name.removeprefix("tiny-") for number in range(4)]
+
+    assert names(1) == ["vit", "resnet", "vit", "resnet"]
+    assert names(2) == ["vit", "vit", "resnet", "resnet"]
+    assert names(0) == ["vit"] * 4
+
+
+@pytest.mark.parametrize("fresh_every", [0, 1])
+def test_several_surrogates_leave_a_protector_that_works(fresh_every):
+    recipe = variant("em", rounds=2, fresh_every=fresh_every)
+    made = fit(window_of(), replace(recipe, fit=replace(recipe.fit, surrogate=("tiny-vit", "tiny-resnet"))))
+    assert made.protect(batch_of(50)).noise.any()
+
+
+def test_patterns_start_where_the_settings_say():
+    start = {
+        name: mem.fit(
+            window_of(), variant("mem", "word", start=name, rounds=1), str
+        ).tensors["patterns"]
+        for name in ("zero", "tiles")
+    }  # fmt: skip
+    assert start["zero"].abs().max() <= SMALL.noise.steps * SMALL.noise.step_size * 2
+    assert start["tiles"].abs().max() == 8
+
+
+def test_words_of_new_images_are_drawn_from_their_keys():
+    made, batch = fitted("mem-word"), batch_of(50, 51, 52)
+    choice = draw_choice(batch.keys, made.fitted.alphabet, 0)
+    assert made.protect(batch).words == tuple(
+        tuple(made.fitted.alphabet[p][s] for p, s in enumerate(row)) for row in choice.tolist()
+    )
