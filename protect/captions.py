@@ -6,7 +6,7 @@ A caption is one line, without the whitespace around it: of the `.txt`, of a JSO
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +60,16 @@ def captions_of(sample: Sample, keys: Sequence[str]) -> tuple[str, ...]:
 
 
 def link_fields(sample: Sample) -> tuple[str, ...]:
-    """Names of the top-level JSON fields that lead back to the original and are not null."""
-    return tuple(n for fields in _json_fields(sample) for n, v in fields.items() if is_link(n) and _holds(v))
+    """Names of the JSON fields, at any depth, that lead back to the original and are not null."""
+    return tuple(name for fields in _json_fields(sample) for name in _links(fields))
+
+
+def _links(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from (name for name, inner in value.items() if is_link(name) and _holds(inner))
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _links(inner)
 
 
 def rewrite_captions(sample: Sample, change: Change, settings: PublishSettings) -> Sample:
@@ -77,7 +85,7 @@ def rewrite_captions(sample: Sample, change: Change, settings: PublishSettings) 
 
     def value(path: JsonPath, old: Any) -> Any:
         name = (path[0] or "").lower() if path else ""
-        if is_link(name) and settings.urls == "strip":
+        if settings.urls == "strip" and any(is_link(field) for field in path if field):
             return None
         if not isinstance(old, str):
             return old

@@ -83,7 +83,7 @@ class NoiseSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.epsilon <= 127:
             raise ValueError(f"epsilon: expected 0 to 127 (255ths), got {self.epsilon}")
-        if self.step_size < 0 or self.steps < 0:
+        if not (self.step_size >= 0 and self.steps >= 0):
             raise ValueError(f"step_size and steps: expected 0 or more, got {self.step_size} and {self.steps}")
 
 
@@ -99,12 +99,16 @@ class MemSettings:
     fresh_every: int = knob(AUTO, f"rounds after which the surrogate starts anew, 0 for never ({BY_SHARE})")
     text_rounds: int = knob(AUTO, f"rounds, from the first, in which words are searched ({BY_SHARE})")
     candidates: int = knob(16, "words tried at each position and row")
+    ready: float = knob(
+        float(AUTO),
+        f"noise moves once the surrogate's loss is below this share of chance, 0 for always ({BY_SHARE})",
+    )
     learning_rate: float = knob(1e-3, "the surrogate's, AdamW, constant")
     weight_decay: float = knob(0.2, "the surrogate's, on matrices only")
 
     def __post_init__(self) -> None:
         positive(self, "candidates", "learning_rate")
-        for name in ("rounds", "surrogate_steps", "noise_batches", "fresh_every", "text_rounds"):
+        for name in ("rounds", "surrogate_steps", "noise_batches", "fresh_every", "text_rounds", "ready"):
             if getattr(self, name) < AUTO:
                 raise ValueError(f"{name}: expected 0 or more, or {AUTO}, got {getattr(self, name)}")
 
@@ -112,8 +116,22 @@ class MemSettings:
 # A pattern that belongs to a word is right when a network that knows nothing yet learns it at once: many short
 # rounds in the first steps of fresh surrogates. A noise of an image's own needs the paper's few long rounds.
 SCHEDULES: dict[str, dict[str, Any]] = {
-    "word": {"rounds": 480, "surrogate_steps": 1, "noise_batches": 1, "fresh_every": 120, "text_rounds": 0},
-    "image": {"rounds": 8, "surrogate_steps": 50, "noise_batches": 0, "fresh_every": 0, "text_rounds": 2},
+    "word": {
+        "rounds": 480,
+        "surrogate_steps": 1,
+        "noise_batches": 1,
+        "fresh_every": 120,
+        "text_rounds": 0,
+        "ready": 0.8,
+    },
+    "image": {
+        "rounds": 8,
+        "surrogate_steps": 50,
+        "noise_batches": 0,
+        "fresh_every": 0,
+        "text_rounds": 2,
+        "ready": 0.0,
+    },
 }
 STEPS: dict[str, dict[str, Any]] = {"word": {"step_size": 0.2, "steps": 1}, "image": {"step_size": 1.0, "steps": 8}}
 
@@ -166,6 +184,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "start": "zero",
         "fresh_every": 0,
         "noise_batches": 0,
+        "ready": 0.0,
         "steps": 8,
         "step_size": 1.0,
         "learning_rate": 1e-4,

@@ -50,7 +50,8 @@ def _weighted(results: Sequence[dict[str, Any]], name: str) -> float | None:
 def _text(total: dict[str, Any], plan: Plan) -> str:
     lines = [f"{total['protected']} of {total['count']} pairs protected in {total['shards']} shards: {total['out']}"]
     if total["protected"]:
-        lines.append(f"distortion: L-infinity {total['linf']}, PSNR {total['psnr']:.1f} dB, SSIM {total['ssim']:.4f}")
+        psnr = "infinite" if total["psnr"] is None else f"{total['psnr']:.1f} dB"
+        lines.append(f"distortion: L-infinity {total['linf']}, PSNR {psnr}, SSIM {total['ssim']:.4f}")
         if total["psnr_clean_reencode"] is not None:
             lines.append(
                 f"a clean re-encode alone: PSNR {total['psnr_clean_reencode']:.1f} dB, "

@@ -1,5 +1,7 @@
 """The signed-gradient loop and the two things it moves."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from protect.noise import PerImage, PerWord, compose, descend, tiles
 from protect.settings import NoiseSettings
 
 SIZE = 8
+LOOP = NoiseSettings(step_size=1.0, steps=8)
 
 
 def draw(*shape, seed=0):
@@ -32,7 +35,7 @@ def project(images, epsilon):
 
 
 def test_each_step_moves_every_pixel_by_one_step_downhill():
-    noise = descend(lambda n: (n**2).sum(), torch.tensor([5.0, -3.0, 0.5]), lambda n: n, NoiseSettings(steps=1))
+    noise = descend(lambda n: (n**2).sum(), torch.tensor([5.0, -3.0, 0.5]), lambda n: n, replace(LOOP, steps=1))
     assert noise.tolist() == [4.0, -2.0, -0.5]
     assert not noise.requires_grad
 
@@ -45,7 +48,7 @@ def test_descend_lowers_a_loss_and_leaves_its_start_alone():
         return ((noise - target) ** 2).mean()
 
     losses = [
-        loss(descend(loss, start, project(images, 8.0), NoiseSettings(steps=steps))).item() for steps in (1, 2, 5)
+        loss(descend(loss, start, project(images, 8.0), replace(LOOP, steps=steps))).item() for steps in (1, 2, 5)
     ]
     assert loss(start).item() > losses[0] > losses[1] > losses[2]
     assert not start.any()
@@ -53,7 +56,7 @@ def test_descend_lowers_a_loss_and_leaves_its_start_alone():
 
 def test_linear_loss_ends_in_the_corner_of_the_ball():
     images, slope = torch.full((2, 3, SIZE, SIZE), 128 / 255), draw(2, 3, SIZE, SIZE) - 0.5
-    noise = descend(lambda n: (n * slope).sum(), torch.zeros_like(slope), project(images, 8.0), NoiseSettings())
+    noise = descend(lambda n: (n * slope).sum(), torch.zeros_like(slope), project(images, 8.0), LOOP)
     assert torch.equal(noise, -8 * slope.sign())
 
 
@@ -107,7 +110,7 @@ def test_noise_of_an_image_is_kept_in_bytes_and_lowers_the_loss():
     images, rows, choice = eight_bit(), torch.tensor([2, 0]), torch.zeros(2, 0, dtype=torch.long)
     window = window_of(images)
     carrier, slope = PerImage(window, Budget(2.5)), draw(2, 3, SIZE, SIZE, seed=1) - 0.5
-    carrier.improve(rows, images[rows], choice, lambda x: (x * slope).sum(), NoiseSettings(epsilon=2.5))
+    carrier.improve(rows, images[rows], choice, lambda x: (x * slope).sum(), LOOP)
     noise = carrier.noise(rows, images[rows], choice)
     assert window._noise.dtype == np.int8
     assert torch.equal(noise, noise.round())
@@ -120,14 +123,14 @@ def test_noise_of_an_image_goes_on_from_what_is_kept():
     images, rows, choice = eight_bit(2), torch.arange(2), torch.zeros(2, 0, dtype=torch.long)
     carrier, slope = PerImage(window_of(images), Budget(8.0)), draw(2, 3, SIZE, SIZE, seed=1) - 0.5
     for expected in (3, 6, 8, 8):
-        carrier.improve(rows, images, choice, lambda x: (x * slope).sum(), NoiseSettings(steps=3))
+        carrier.improve(rows, images, choice, lambda x: (x * slope).sum(), replace(LOOP, steps=3))
         assert carrier.noise(rows, images, choice).abs().max() == expected
 
 
 def test_patterns_of_words_learn_from_all_their_images_and_keep_the_budget():
     images, choice = eight_bit(4), torch.tensor([[0, 1], [0, 2], [0, 1], [1, 2]])
     carrier, slope = PerWord(torch.zeros(2, 4, 3, SIZE, SIZE), Budget(8.0)), draw(4, 3, SIZE, SIZE, seed=1) - 0.5
-    carrier.improve(torch.arange(4), images, choice, lambda x: (x * slope).sum(), NoiseSettings(steps=30))
+    carrier.improve(torch.arange(4), images, choice, lambda x: (x * slope).sum(), replace(LOOP, steps=30))
     assert torch.equal(carrier.patterns[0, 0], -8 * slope[:3].sum(dim=0).sign())
     assert torch.equal(carrier.patterns[1, 2], -8 * (slope[1] + slope[3]).sign())
     assert not carrier.patterns[0, 2:].any() and not carrier.patterns[1, 0].any()

@@ -163,6 +163,13 @@ def test_a_folder_with_other_things_is_not_overwritten(tmp_path, protector):
     assert [p.name for p in tmp_path.iterdir()] == ["photo.jpg"]
 
 
+def test_a_file_is_not_overwritten(tmp_path, protector):
+    (tmp_path / "p").write_text("mine")
+    with pytest.raises(ValueError, match="expected a folder, got a file"):
+        protector.save(tmp_path / "p")
+    assert (tmp_path / "p").read_text() == "mine"
+
+
 def test_an_empty_folder_and_an_older_protector_are_replaced(tmp_path, protector):
     folder = tmp_path / "p"
     folder.mkdir()

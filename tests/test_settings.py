@@ -10,6 +10,8 @@ import pytest
 
 from protect.settings import (
     PRESETS,
+    SCHEDULES,
+    STEPS,
     STYLES,
     FitSettings,
     MemSettings,
@@ -63,15 +65,16 @@ def test_no_knob_of_a_recipe_has_a_namesake():
         (NoiseSettings, {"epsilon": -0.1}),
         (NoiseSettings, {"epsilon": 127.5}),
         (NoiseSettings, {"epsilon": NAN}),
-        (NoiseSettings, {"step_size": 0.0}),
+        (NoiseSettings, {"step_size": -0.5}),
         (NoiseSettings, {"step_size": NAN}),
-        (NoiseSettings, {"steps": 0}),
-        (MemSettings, {"rounds": 0}),
-        (MemSettings, {"surrogate_steps": 0}),
+        (NoiseSettings, {"steps": -1}),
+        (MemSettings, {"rounds": -2}),
+        (MemSettings, {"surrogate_steps": -2}),
+        (MemSettings, {"noise_batches": -2}),
         (MemSettings, {"candidates": 0}),
         (MemSettings, {"learning_rate": 0.0}),
-        (MemSettings, {"text_rounds": -1}),
-        (MemSettings, {"fresh_every": -1}),
+        (MemSettings, {"text_rounds": -2}),
+        (MemSettings, {"fresh_every": -2}),
         (MemSettings, {"share": "caption"}),
         (MemSettings, {"start": "noise"}),
         (PublishSettings, {"jpeg_quality": 0}),
@@ -95,8 +98,8 @@ def test_values_out_of_bounds_are_refused_by_name(cls, values):
 
 
 def test_bounds_themselves_are_allowed():
-    assert NoiseSettings(epsilon=0).epsilon == 0
-    assert NoiseSettings(epsilon=127).epsilon == 127
+    assert NoiseSettings(epsilon=0.0).epsilon == 0
+    assert NoiseSettings(epsilon=127.0).epsilon == 127
     assert FitSettings(batch=2, size=0).batch == 2
     assert TriggerSettings(trigger_words=0, alphabet=0).trigger_words == 0
     assert MemSettings(text_rounds=0, fresh_every=0).fresh_every == 0
@@ -109,6 +112,22 @@ def test_a_pattern_for_each_word_needs_words(trigger):
         Recipe(trigger=trigger)
     assert Recipe(trigger=trigger, mem=MemSettings(share="image"))
     assert Recipe(trigger=trigger, fit=FitSettings(method="em"))
+
+
+@pytest.mark.parametrize("name", ["rounds", "surrogate_steps"])
+def test_a_recipe_needs_rounds_and_steps(name):
+    with pytest.raises(ValueError, match=f"{name}: expected a number above 0, got 0"):
+        Recipe(mem=MemSettings(**{name: 0}))
+
+
+@pytest.mark.parametrize(
+    ("method", "asked", "share"), [("mem", "word", "word"), ("mem", "image", "image"), ("em", "word", "image")]
+)
+def test_knobs_left_open_get_the_numbers_of_the_share(method, asked, share):
+    recipe = Recipe(FitSettings(method=method), noise=NoiseSettings(steps=3), mem=MemSettings(share=asked, rounds=7))
+    expected = {**SCHEDULES[share], **STEPS[share], "rounds": 7, "steps": 3, "share": share}
+    found = vars(recipe.mem) | vars(recipe.noise)
+    assert {name: found[name] for name in expected} == expected
 
 
 def test_settings_cannot_be_changed():
@@ -153,9 +172,9 @@ def test_presets_are_recipes_and_name_knobs_that_exist(name):
     values = PRESETS[name]
     assert set(values) <= {f.name for part in PARTS.values() for f in fields(part)}
     recipe = recipe_of(values)
-    for part in PARTS:
-        for field in fields(getattr(recipe, part)):
-            assert getattr(getattr(recipe, part), field.name) == values.get(field.name, field.default)
+    defaults = {f.name: f.default for part in PARTS.values() for f in fields(part)}
+    found = {k: v for part in recipe.to_dict().values() for k, v in part.items()}
+    assert found == {**defaults, **SCHEDULES[recipe.mem.share], **STEPS[recipe.mem.share], **values}
 
 
 def test_settings_and_command_line_leave_torch_alone():

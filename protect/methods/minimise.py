@@ -1,5 +1,6 @@
 """Error minimisation on a window: the rounds that MEM and EM share."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -52,7 +53,7 @@ class Minimiser:
                 self._start_surrogate(number)
             learned = self._learn(list(islice(order, mem.surrogate_steps)))
             self.surrogate.train(bool(mem.fresh_every)).requires_grad_(False)  # young norms have no averages yet
-            for rows in self._noise_order(order):
+            for rows in self._noise_order(order) if self._ready(learned) else ():
                 batch = self._batch(rows)
                 if number < mem.text_rounds and self.alphabet:
                     self.choice[rows] = self._flip(rows, batch)
@@ -62,6 +63,11 @@ class Minimiser:
             if (number + 1) % -(-mem.rounds // REPORTS) == 0 or number + 1 == mem.rounds:
                 self.report(f"round {number + 1}/{mem.rounds}: surrogate loss {learned:.3f}")
         return self.surrogate
+
+    def _ready(self, loss: float) -> bool:
+        """Whether the surrogate has begun to learn: what it says before only wipes out what is easy to learn."""
+        share = self.recipe.mem.ready
+        return not share or loss < share * math.log(min(self.recipe.fit.batch, len(self.window)))
 
     def _noise_order(self, order: Iterator[Tensor]) -> Iterable[Tensor]:
         """The batches of this round's noise steps."""
