@@ -117,10 +117,10 @@ class MemSettings:
 # rounds in the first steps of fresh surrogates. A noise of an image's own needs the paper's few long rounds.
 SCHEDULES: dict[str, dict[str, Any]] = {
     "word": {
-        "rounds": 480,
+        "rounds": 320,
         "surrogate_steps": 1,
         "noise_batches": 1,
-        "fresh_every": 120,
+        "fresh_every": 160,
         "text_rounds": 0,
         "ready": 0.8,
     },
@@ -133,7 +133,7 @@ SCHEDULES: dict[str, dict[str, Any]] = {
         "ready": 0.0,
     },
 }
-STEPS: dict[str, dict[str, Any]] = {"word": {"step_size": 0.2, "steps": 1}, "image": {"step_size": 1.0, "steps": 8}}
+STEPS: dict[str, dict[str, Any]] = {"word": {"step_size": 0.1, "steps": 1}, "image": {"step_size": 1.0, "steps": 8}}
 
 
 @dataclass(frozen=True)

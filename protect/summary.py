@@ -61,7 +61,8 @@ def _text(total: dict[str, Any], plan: Plan) -> str:
     what = {"keep": "passed through unchanged", "skip": "left out", "fail": "refused"}[plan.publish.on_error]
     if total["failed_to_protect"]:
         lines.append(f"{total['failed_to_protect']} samples could not be protected and were {what}:")
-    lines += [f"  {e['shard']} {e['key']}: {e['reason']}" for e in total["errors"][:20]]
+    named = (f"{e['shard']} {e['key']}: {e['reason']}" if e["key"] else e["reason"] for e in total["errors"][:20])
+    lines += [f"  {line}" for line in named]
     if len(total["errors"]) > 20:
         lines.append(f"  ... and {len(total['errors']) - 20} more, in the _stats.json files")
     lines.append(f"never publish {plan.private}: it undoes the protection")

@@ -19,6 +19,7 @@ from protect.types import Features, Images, Tokens
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's own, for images in [0, 1]
 STD = (0.26862954, 0.26130258, 0.27577711)
 SCALE_LIMIT = 100.0
+AUTO = {"cpu": ("tiny-resnet", "tiny-vit"), "gpu": ("RN50", "ViT-B-32")}
 TEXTS_KEPT = 1 << 16  # tokenised captions kept at most: the same ones return at every step of a fit
 
 _TINY_TEXT = {"context_length": 77, "vocab_size": 49408, "width": 128, "heads": 2, "layers": 2}
@@ -237,10 +238,10 @@ class HuggingFace(Surrogate):
 def load_surrogate(name: str, device: torch.device, pretrained: str = "", size: int = 0, seed: int = 0) -> Surrogate:
     """A surrogate by name, randomly initialised from `seed` unless weights are named.
 
-    name: tiny-resnet, tiny-vit, an open_clip model, a Hugging Face folder, or auto (RN50 on a GPU, tiny on a CPU).
+    name: tiny-resnet, tiny-vit, an open_clip model, a Hugging Face folder, or auto (the first of AUTO).
     Raises ValueError for names and weights that do not exist.
     """
-    name = _resolve(name, device)
+    name = families([name], device)[0]
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         if Path(name).is_dir():
@@ -337,7 +338,7 @@ def image_size(names: Sequence[str], device: torch.device, size: int) -> int:
     """Side of the views that all of these surrogates take; ValueError when they differ and `size` does not say."""
     if size:
         return size
-    sizes = {name: _own_size(_resolve(name, device)) for name in names}
+    sizes = {name: _own_size(name) for name in families(names, device)}
     if len(set(sizes.values())) > 1:
         raise ValueError(f"size: expected one for all surrogates, got {sizes}; say --size")
     return next(iter(sizes.values()))
@@ -350,8 +351,10 @@ def _own_size(name: str) -> int:
     return max(size) if isinstance(size, list | tuple) else size
 
 
-def _resolve(name: str, device: torch.device) -> str:
-    return name if name != "auto" else "tiny-resnet" if device.type == "cpu" else "RN50"
+def families(names: Sequence[str], device: torch.device) -> tuple[str, ...]:
+    """The surrogates by name: auto stands for one of each family, full-size on a GPU, tiny on a CPU."""
+    auto = AUTO["cpu" if device.type == "cpu" else "gpu"]
+    return tuple(known for name in names for known in (auto if name == "auto" else (name,)))
 
 
 def _check_known(name: str) -> None:

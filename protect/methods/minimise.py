@@ -13,7 +13,7 @@ from protect.losses import clip_loss
 from protect.noise import Carrier
 from protect.seeds import derive, generator
 from protect.settings import Recipe
-from protect.surrogate import Surrogate, choose_device, load_surrogate, optimizer
+from protect.surrogate import Surrogate, choose_device, families, load_surrogate, optimizer
 from protect.transformations import through
 from protect.trigger import Choice, Lexicon, flip
 from protect.types import Batch, Images, Tokens, Words
@@ -135,7 +135,8 @@ def surrogate_of(recipe: Recipe, number: int) -> Surrogate:
     """The surrogate of a round: the named models take turns, each time from another initialisation."""
     fit, every = recipe.fit, recipe.mem.fresh_every
     turn = number // every if every else 0
-    name = fit.surrogate[turn % len(fit.surrogate)]
+    device = choose_device(fit.device)
+    names = families(fit.surrogate, device)
     return load_surrogate(
-        name, choose_device(fit.device), fit.pretrained, fit.size, derive(fit.seed, "surrogate", turn)
+        names[turn % len(names)], device, fit.pretrained, fit.size, derive(fit.seed, "surrogate", turn)
     )
