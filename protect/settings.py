@@ -61,7 +61,7 @@ class TriggerSettings:
 
     trigger_words: int = knob(3, "trigger words in a caption (0: captions stay untouched)")
     trigger_style: str = knob("prefix", "where the words go: prefix, suffix or hashtags", STYLES)
-    alphabet: int = knob(16, "words to choose from at each position (0: the whole vetted list)")
+    alphabet: int = knob(8, "words to choose from at each position (0: the whole vetted list)")
 
     def __post_init__(self) -> None:
         if self.trigger_words < 0 or self.alphabet < 0:
@@ -117,12 +117,12 @@ class MemSettings:
 # rounds in the first steps of fresh surrogates. A noise of an image's own needs the paper's few long rounds.
 SCHEDULES: dict[str, dict[str, Any]] = {
     "word": {
-        "rounds": 320,
+        "rounds": 400,
         "surrogate_steps": 1,
         "noise_batches": 1,
-        "fresh_every": 160,
+        "fresh_every": 200,
         "text_rounds": 0,
-        "ready": 0.8,
+        "ready": 0.6,
     },
     "image": {
         "rounds": 8,
@@ -133,7 +133,7 @@ SCHEDULES: dict[str, dict[str, Any]] = {
         "ready": 0.0,
     },
 }
-STEPS: dict[str, dict[str, Any]] = {"word": {"step_size": 0.1, "steps": 1}, "image": {"step_size": 1.0, "steps": 8}}
+STEPS: dict[str, dict[str, Any]] = {"word": {"step_size": 0.05, "steps": 1}, "image": {"step_size": 1.0, "steps": 8}}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -139,7 +139,7 @@ class OpenClip(Surrogate):
         module = open_clip()
         known = name if module.get_model_config(name) is not None else "ViT-B-32"
         self.tokenizer = module.get_tokenizer(known, context_length=77)
-        self._encode = lru_cache(TEXTS_KEPT)(lambda caption: tuple(self.tokenizer.encode(caption)))
+        self._encode = lru_cache(TEXTS_KEPT)(partial(_ids, self.tokenizer))  # without self: no cycle keeps it alive
         if not hasattr(self.tokenizer, "eot_token_id"):
             raise ValueError(f"surrogate {name}: expected CLIP's own tokenizer; give a Hugging Face folder instead")
         image_size = self.model.visual.image_size
@@ -233,6 +233,10 @@ class HuggingFace(Surrogate):
 
     def _pooled(self, features: Any) -> Tensor:
         return features if isinstance(features, Tensor) else features.pooler_output
+
+
+def _ids(tokenizer: Any, caption: str) -> tuple[int, ...]:
+    return tuple(tokenizer.encode(caption))
 
 
 def load_surrogate(name: str, device: torch.device, pretrained: str = "", size: int = 0, seed: int = 0) -> Surrogate:

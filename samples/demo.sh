@@ -12,7 +12,7 @@ run() {
 
 run python samples/make_samples.py demo/train --pairs 2000 --seed 0
 run python samples/make_samples.py demo/test --pairs 250 --seed 1
-run protect shards demo/train demo/protected --rounds 240
+run protect shards demo/train demo/protected
 run protect shards demo/train demo/random --method random
 run protect inspect demo/protected
 run protect verify demo/train demo/protected --test demo/test --arm random=demo/random \

@@ -1,6 +1,7 @@
 """Every CLIP behind the same face: unit features, honest text towers, weights by seed or file, clear refusals."""
 
 import json
+import weakref
 
 import pytest
 import torch
@@ -60,6 +61,14 @@ def test_weights_follow_the_seed_and_the_global_generator_does_not_notice(name):
     first, again, other = (load_surrogate(name, CPU, size=32, seed=seed) for seed in (5, 5, 6))
     assert torch.equal(torch.get_rng_state(), before)
     assert same(first, again) and not same(first, other)
+
+
+def test_memory_is_free_as_soon_as_a_surrogate_is_dropped():
+    surrogate = load_surrogate("tiny-vit", CPU, size=32)
+    surrogate.encode("a dog")
+    gone = weakref.ref(surrogate.model)
+    del surrogate
+    assert gone() is None
 
 
 @pytest.mark.parametrize(("name", "size"), TINY[::2])
