@@ -22,6 +22,7 @@ TEST = str(DATA / "collage-64/test")
 ATTACKERS = ("tiny-resnet", "tiny-vit")
 METHODS: dict[str, list[str]] = {
     "random": ["--method", "random"],
+    "code": ["--method", "code"],
     "em": ["--method", "em", "--window", "2048"],
     "mem": ["--method", "mem"],
 }
@@ -44,7 +45,7 @@ def main() -> None:
         for seeds in range(1, settings.seeds + 1):  # all arms of a seed before the next seed
             attack(folder, methods, seeds, settings.epochs)
     details = [json.loads((folder / a / "details.json").read_text()) for a in ATTACKERS]
-    rows = [row for attacker, detail in zip(ATTACKERS, details, strict=True) for row in rows_of(attacker, detail)]
+    rows = [row for a, detail in zip(ATTACKERS, details, strict=True) for row in rows_of(a, detail, methods[-1])]
     print(table(rows))
     distortion = {method: distortion_of(folder / method) for method in methods}
     print(table([{"method": method, **values} for method, values in distortion.items()]))
@@ -81,13 +82,14 @@ def attack(folder: Path, methods: list[str], seeds: int, epochs: int) -> None:
         raise SystemExit("an attacker failed; see above")
 
 
-def rows_of(attacker: str, detail: dict[str, Any]) -> list[dict[str, Any]]:
+def rows_of(attacker: str, detail: dict[str, Any], protected: str) -> list[dict[str, Any]]:
     """One row an arm: R@10 in % (mean of seeds, lowest..highest) and the share of the clean gain left."""
     shares = {(s["arm"], s["attacker"]): s for s in detail["clean_gain_kept"]}
     rows: list[dict[str, Any]] = []
     for arm in dict.fromkeys(run["arm"] for run in detail["runs"]):
         runs = [run for run in detail["runs"] if run["arm"] == arm]
-        row: dict[str, Any] = {"attacker": attacker, "arm": arm, "seeds": len(runs)}
+        name = protected if arm == "protected" else arm
+        row: dict[str, Any] = {"attacker": attacker, "arm": name, "seeds": len(runs)}
         for moment in ("last", "best"):
             epochs = [pick(run["epochs"], moment) for run in runs]
             row[f"{moment} i2t"] = spread([100 * e["metrics"]["text_retrieval_recall@10"] for e in epochs])

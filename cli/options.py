@@ -59,6 +59,8 @@ class CommaList(click.ParamType):
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
         if isinstance(value, tuple | list):  # a preset's, a TOML file's
             return tuple(str(item) for item in value)
+        if not isinstance(value, str):
+            self.fail(f"expected words with commas between or a list, got {value!r}", param, ctx)
         return tuple(item.strip() for item in value.split(",") if item.strip())
 
 

@@ -8,6 +8,7 @@ STYLES = ("prefix", "suffix", "hashtags")
 SHARES = ("word", "image")
 STARTS = ("zero", "tiles")
 AUTO = -1
+DRAWN = ("code", "random")  # methods that learn nothing from the data: some pairs are enough for a fingerprint
 BY_SHARE = f"{AUTO}: what suits the share"
 
 
@@ -35,7 +36,7 @@ def among_choices(settings: Any) -> None:
 class FitSettings:
     """Phase 1: what is optimised, on how much data, with which surrogate."""
 
-    method: str = knob("mem", "mem, em or random", ("mem", "em", "random"))
+    method: str = knob("code", "code, mem, em or random", ("code", "mem", "em", "random"))
     surrogate: tuple[str, ...] = knob(
         ("auto",), "tiny-resnet, tiny-vit, open_clip names or Hugging Face CLIP folders; several take turns"
     )
@@ -107,6 +108,7 @@ class MemSettings:
     weight_decay: float = knob(0.2, "the surrogate's, on matrices only")
 
     def __post_init__(self) -> None:
+        among_choices(self)
         positive(self, "candidates", "learning_rate")
         for name in ("rounds", "surrogate_steps", "noise_batches", "fresh_every", "text_rounds", "ready"):
             if getattr(self, name) < AUTO:
@@ -150,12 +152,16 @@ class Recipe:
 
     def __post_init__(self) -> None:
         share = self.mem.share if self.fit.method == "mem" else "image"
-        if share == "word" and not (self.trigger.trigger_words and self.trigger.alphabet):
+        by_word = share == "word" or self.fit.method == "code"
+        if by_word and not (self.trigger.trigger_words and self.trigger.alphabet):
             raise ValueError(
-                "share: one pattern a word needs trigger_words and alphabet above 0; use share=image or method em"
+                "one pattern a word: expected trigger_words and alphabet above 0, got "
+                f"{self.trigger.trigger_words} and {self.trigger.alphabet}; use method mem with share=image, or em"
             )
         mem = {name: value for name, value in SCHEDULES[share].items() if getattr(self.mem, name) == AUTO}
         noise = {name: value for name, value in STEPS[share].items() if not getattr(self.noise, name)}
+        if self.fit.method in DRAWN:
+            object.__setattr__(self, "fit", replace(self.fit, window=min(self.fit.window, self.fit.batch)))
         object.__setattr__(self, "mem", replace(self.mem, share=share, **mem))
         object.__setattr__(self, "noise", replace(self.noise, **noise))
         positive(self.mem, "rounds", "surrogate_steps")
@@ -174,6 +180,7 @@ class Recipe:
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     "paper": {
+        "method": "mem",
         "surrogate": ("RN50",),
         "size": 224,
         "alphabet": 0,

@@ -204,13 +204,14 @@ def test_other_names(name):
 
 
 def test_links_are_found_kept_or_stripped():
-    fields = FIELDS | {"md5": None, "image_url": ["http://a", None], "inner": {"url": "stays"}}
+    fields = FIELDS | {"md5": None, "image_url": ["http://a", None], "inner": [{"page_url": "http://b", "page": 1}]}
     before = sample(json=dumps(fields))
-    assert link_fields(before) == ("url", "sha256", "image_url")
-    assert link_fields(rewrite_captions(before, plant, KEEP)) == ("url", "sha256", "image_url")
+    assert link_fields(before) == ("url", "sha256", "image_url", "page_url")
+    assert link_fields(rewrite_captions(before, plant, KEEP)) == ("url", "sha256", "image_url", "page_url")
     after = rewrite_captions(before, lambda caption: caption, STRIP)
     assert link_fields(after) == ()
     stripped = {"url": None, "sha256": None, "image_url": [None, None]}
+    stripped["inner"] = [{"page_url": None, "page": 1}]
     assert data(after, "json").decode() == dumps(fields | stripped)
 
 

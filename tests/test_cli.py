@@ -180,14 +180,15 @@ def test_quiet(command, source, tmp_path):
 
 
 @pytest.mark.parametrize("more", [(), ("--method", "mem", *TINY)], ids=["random", "mem"])
-def test_dry_run_writes_nothing(command, source, tmp_path, tree, more):
+def test_dry_run_writes_nothing(command, clean, tmp_path, tree, more):
+    source = clean(tmp_path / "in", 3, 3)
     before = tree(tmp_path)
     ran = command("shards", source, tmp_path / "out", *RANDOM, *more, "--dry-run")
     assert ran.code == 0 and ran.err == ""
-    assert ran.out.startswith(f"2 shards, about 5 pairs -> {tmp_path / 'out'}\nfit ")
-    assert "protect 5 pairs: about " in ran.out and ran.out.endswith("nothing was written\n")
+    assert ran.out.startswith(f"2 shards, about 6 pairs -> {tmp_path / 'out'}\nfit ")
+    assert "protect 6 pairs: about " in ran.out and ran.out.endswith("nothing was written\n")
     found = json.loads(command("shards", source, tmp_path / "out", *RANDOM, *more, "--dry-run", "--json").out)
-    assert (found["shards"], found["count"], found["exact"], found["epsilon"]) == (2, 5, False, 8)
+    assert (found["shards"], found["count"], found["exact"], found["epsilon"]) == (2, 6, False, 8)
     assert found["fit_seconds"] >= 0 and found["protect_seconds"] >= 0
     assert tree(tmp_path) == before and not (tmp_path / "out").exists()
 
@@ -260,7 +261,7 @@ def test_a_file_may_name_the_preset(command, source, tmp_path):
         ('epsilon = "three"', "'three' is not a valid float"),
         ('method = ["random"]', "is not one of"),
         ("epsilon = 500", "expected 0 to 127"),
-        ("surrogate = 3", "a,b,..."),
+        ("surrogate = 3", "with commas between or a list, got 3"),
     ],
 )
 def test_config_refused(command, source, tmp_path, text, message):

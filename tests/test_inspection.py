@@ -149,10 +149,8 @@ def test_links_kept_are_told(tmp_path, clean, protected):
 
 
 def test_links_stripped_are_gone(tmp_path, clean, protected):
-    plan = protected(
-        clean(tmp_path / "in", 2, url="https://x/1.jpg", exif='{"Url": "https://x/1.jpg"}'), urls="strip"
-    )
-    assert inspect_run(plan.out).leaks == ()
+    source = clean(tmp_path / "in", 2, url="https://x/1.jpg", seen={"at": [{"page_url": "https://x/"}]})
+    assert inspect_run(protected(source, urls="strip").out).leaks == ()
 
 
 def test_a_second_picture_in_a_kept_sample_is_found(tmp_path, make_shard, pair, photo_bytes, protected):

@@ -133,7 +133,6 @@ def other_json(content):
         other_json([1]),
         other_json({"alphabet": 3}),
         other_json({"alphabet": [], "recipe": {"fit": {"speed": 1}}}),
-        other_json({"alphabet": [], "recipe": {"noise": {"epsilon": "8"}}}),
         lambda folder: (folder / TENSORS).write_bytes((folder / TENSORS).read_bytes()[:100]),
         lambda folder: (folder / TENSORS).write_bytes(b"\x00" * 64),
     ],

@@ -10,14 +10,14 @@ from collections.abc import Callable
 
 from protect.alphabet import draw_alphabet
 from protect.batches import Window
-from protect.budget import Budget, to_int8
+from protect.budget import Budget
+from protect.methods import code
 from protect.methods.frozen import per_image_protector, surrogate_tensors
 from protect.methods.minimise import Minimiser
-from protect.noise import Carrier, PerImage, PerWord, compose, tiles
-from protect.seeds import generator
+from protect.noise import Carrier, PerImage, PerWord
 from protect.settings import Recipe
 from protect.surrogate import choose_device
-from protect.trigger import draw_choice, words_of
+from protect.trigger import draw_choice
 from protect.types import Batch, Fitted, Protection
 
 
@@ -28,9 +28,7 @@ def fit(window: Window, recipe: Recipe, report: Callable[[str], None]) -> Fitted
     budget = Budget(recipe.noise.epsilon)
     carrier: Carrier = PerImage(window, budget)
     if recipe.mem.share == "word":
-        patterns = tiles(
-            len(alphabet), trigger.alphabet, window.size, budget.epsilon, generator(seed, "tiles")
-        )  # fmt: skip
+        patterns = code.draw_patterns(recipe, window.size)
         if recipe.mem.start == "zero":
             patterns = patterns * 0
         carrier = PerWord(patterns.to(choose_device(recipe.fit.device)), budget)
@@ -43,11 +41,4 @@ def fit(window: Window, recipe: Recipe, report: Callable[[str], None]) -> Fitted
 def protector(fitted: Fitted, recipe: Recipe) -> Callable[[Batch], Protection]:
     if recipe.mem.share == "image":
         return per_image_protector(fitted, recipe, shuffle=True)
-    budget, patterns = Budget(recipe.noise.epsilon), fitted.tensors["patterns"]
-
-    def protect(batch: Batch) -> Protection:
-        choice = draw_choice(batch.keys, fitted.alphabet, recipe.fit.seed)
-        noise = budget.project(batch.images, compose(patterns, choice))
-        return Protection(batch.keys, to_int8(noise), words_of(fitted.alphabet, choice))
-
-    return protect
+    return code.protector(fitted, recipe)
