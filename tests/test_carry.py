@@ -88,9 +88,7 @@ def test_a_panoramas_middle_is_protected():
     assert correlation(bring_back(change, 32), signs(32)) > 0.98
 
 
-@pytest.mark.parametrize(
-    ("height", "width"), [(375, 500), (500, 375), (224, 500), (64, 64), (30, 47), (255, 256)]
-)
+@pytest.mark.parametrize(("height", "width"), [(375, 500), (500, 375), (224, 500), (64, 64), (30, 47), (255, 256)])
 def test_see_resizes_and_crops_like_torchvision(height, width):
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
     short, long = min(height, width), max(height, width)

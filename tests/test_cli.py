@@ -16,6 +16,7 @@ from protect.shards import read_samples
 
 RANDOM = ("--method", "random", "--size", "32")
 TINY = ("--window", 8, "--batch", 4, "--rounds", 1, "--surrogate-steps", 1, "--text-rounds", 1, "--size", 32)
+MEM = ("--method", "mem", *TINY)
 
 
 @pytest.fixture
@@ -179,7 +180,7 @@ def test_quiet(command, source, tmp_path):
         assert ran.code == 0 and ran.err == "" and ran.out
 
 
-@pytest.mark.parametrize("more", [(), ("--method", "mem", *TINY)], ids=["random", "mem"])
+@pytest.mark.parametrize("more", [(), MEM], ids=["random", "mem"])
 def test_dry_run_writes_nothing(command, clean, tmp_path, tree, more):
     source = clean(tmp_path / "in", 3, 3)
     before = tree(tmp_path)
@@ -212,17 +213,17 @@ def test_ranges_lists_and_single_tars(command, source, tmp_path):
 
 def test_mem_from_fit_to_inspection(command, clean, tmp_path, tree):
     source = clean(tmp_path / "in", 8)
-    fitted = command("fit", source, "-o", tmp_path / "protector", *TINY, "--json")
+    fitted = command("fit", source, "-o", tmp_path / "protector", *MEM, "--json")
     found = json.loads(fitted.out)
     assert fitted.code == 0 and (found["method"], found["pairs"], len(found["hash"])) == ("mem", 8, 64)
     ran = command("shards", source, tmp_path / "given", "--protector", tmp_path / "protector")
     assert ran.code == 0 and ran.out.startswith("8 of 8 pairs protected")
-    own = command("shards", source, tmp_path / "own", *TINY)
+    own = command("shards", source, tmp_path / "own", *MEM)
     assert own.code == 0 and "round 1/1: surrogate loss" in own.err
     tars = [tmp_path / name / "00000.tar" for name in ("given", "own")]
     assert tars[0].read_bytes() == tars[1].read_bytes()
     assert command("inspect", tmp_path / "own").code == 0
-    again = command("fit", source, "-o", tmp_path / "protector", *TINY)
+    again = command("fit", source, "-o", tmp_path / "protector", *MEM)
     assert found["hash"][:12] in again.out  # the same fit, in place of the first
 
 

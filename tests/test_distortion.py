@@ -19,9 +19,7 @@ def disturbed(clean: np.ndarray, epsilon: int, seed: int = 1) -> np.ndarray:
     return np.clip(clean.astype(int) + steps, 0, 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize(
-    ("height", "width", "epsilon"), [(64, 64, 8), (120, 90, 2), (11, 40, 16), (300, 200, 64)]
-)
+@pytest.mark.parametrize(("height", "width", "epsilon"), [(64, 64, 8), (120, 90, 2), (11, 40, 16), (300, 200, 64)])
 def test_ssim_agrees_with_scikit_image(height, width, epsilon):
     metrics = pytest.importorskip("skimage.metrics")
     clean = picture(height, width)

@@ -35,11 +35,7 @@ def chunk(name: bytes, body: bytes) -> bytes:
 def png(width: int, height: int, depth: int, kind: int, rows: bytes, *chunks: bytes) -> bytes:
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0))
     return (
-        b"\x89PNG\r\n\x1a\n"
-        + header
-        + b"".join(chunks)
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     )
 
 
@@ -243,11 +239,7 @@ def refusal(data: bytes, max_pixels: int = MANY) -> ImageError:
     with pytest.raises(ImageError) as caught:
         decode(data, max_pixels)
     assert "\n" not in str(caught.value)
-    assert (
-        str(caught.value).startswith("expected ")
-        and "found " in str(caught.value)
-        and ";" in str(caught.value)
-    )
+    assert str(caught.value).startswith("expected ") and "found " in str(caught.value) and ";" in str(caught.value)
     return caught.value
 
 
@@ -289,9 +281,7 @@ def test_animation_is_refused(format):
     assert "expected a still picture, found 3 frames" in str(refusal(data))
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"GIF89a", b"<svg/>", saved(picture(), "GIF"), saved(picture(), "TIFF")]
-)
+@pytest.mark.parametrize("data", [b"", b"GIF89a", b"<svg/>", saved(picture(), "GIF"), saved(picture(), "TIFF")])
 def test_other_formats_are_refused(data):
     assert "expected a JPEG, PNG or WebP file" in str(refusal(data))
 

@@ -14,16 +14,16 @@ from protect.methods.minimise import Minimiser, surrogate_of
 from protect.protector import fit
 from protect.seeds import generator
 from protect.settings import FitSettings, MemSettings, NoiseSettings, Recipe, TriggerSettings
-from protect.surrogate import optimizer
+from protect.surrogate import OpenClip, optimizer
 from protect.trigger import draw_choice
 from protect.types import Batch
 
 SIZE = 32
 SMALL = Recipe(
-    FitSettings(surrogate=("tiny-vit",), size=SIZE, window=8, batch=4, device="cpu"),
+    FitSettings(method="mem", surrogate=("tiny-vit",), size=SIZE, window=8, batch=4, device="cpu"),
     TriggerSettings(trigger_words=2, alphabet=4),
     NoiseSettings(steps=2, step_size=3.0),
-    MemSettings(rounds=2, surrogate_steps=1, noise_batches=0, fresh_every=0, text_rounds=1, candidates=2),
+    MemSettings(rounds=2, surrogate_steps=1, noise_batches=0, fresh_every=0, text_rounds=1, candidates=2, ready=0.0),
 )
 
 
@@ -36,6 +36,7 @@ RECIPES = {
     "mem-image": variant("mem", "image"),
     "em": variant("em"),
     "random": variant("random"),
+    "code": variant("code"),
 }
 OPTIMISING = ("mem-word", "mem-image", "em")
 
@@ -197,12 +198,16 @@ def test_surrogate_learns_by_plain_adamw_steps():
 
 
 def test_surrogates_take_turns_as_often_as_they_start_anew(monkeypatch):
-    monkeypatch.setattr(minimise, "load_surrogate", lambda name, device, weights, size, seed: (name, seed))
+    made = object.__new__(OpenClip)
+    calls = []
+    monkeypatch.setattr(minimise, "load_surrogate", lambda name, *rest: calls.append((name, rest[-1])) or made)
     recipe = replace(SMALL, fit=replace(SMALL.fit, surrogate=("a", "b")))
 
     def turns(every):
         changed = replace(recipe, mem=replace(recipe.mem, fresh_every=every))
-        return [minimise.surrogate_of(changed, number) for number in range(4)]
+        calls.clear()
+        assert all(minimise.surrogate_of(changed, number) is made for number in range(4))
+        return list(calls)
 
     assert [name for name, _ in turns(1)] == ["a", "b", "a", "b"]
     assert [name for name, _ in turns(2)] == ["a", "a", "b", "b"]

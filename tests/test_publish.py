@@ -144,9 +144,7 @@ def test_grey_photos_carry_the_luma_of_the_noise():
 
 def test_a_writer_that_breaks_the_budget_is_caught(monkeypatch):
     photo = decode(LOSSLESS["png"], MANY)
-    monkeypatch.setattr(
-        publish, "encode", lambda photo, color, settings: saved(Image.fromarray(255 - color), "PNG")
-    )
+    monkeypatch.setattr(publish, "encode", lambda photo, color, settings: saved(Image.fromarray(255 - color), "PNG"))
     with pytest.raises(BudgetError, match="expected changes within 8/255, found"):
         publish_image(photo, noises()["signs"], 8, SETTINGS)
 

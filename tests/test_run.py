@@ -343,7 +343,7 @@ def test_the_window_holds_all_of_small_data(source):
 
 def test_the_window_is_bounded_and_drawn_from_the_seed(tmp_path, clean):
     shards = find_shards([str(clean(tmp_path / "in", *[2] * 8))])
-    windows = [fill_window(order, recipe(seed, window=5, batch=2), PUBLISH) for order, seed in
+    windows = [fill_window(order, recipe(seed, method="mem", window=5, batch=2), PUBLISH) for order, seed in
                ((shards, 0), (shards[::-1], 0), (shards, 1))]  # fmt: skip
     assert [len(window) for window in windows] == [5, 5, 5]
     assert windows[0].fingerprint() == windows[1].fingerprint() != windows[2].fingerprint()

@@ -108,9 +108,10 @@ def test_bounds_themselves_are_allowed():
 
 @pytest.mark.parametrize("trigger", [TriggerSettings(trigger_words=0), TriggerSettings(alphabet=0)])
 def test_a_pattern_for_each_word_needs_words(trigger):
-    with pytest.raises(ValueError, match="use share=image or method em"):
-        Recipe(trigger=trigger)
-    assert Recipe(trigger=trigger, mem=MemSettings(share="image"))
+    for method in ("code", "mem"):
+        with pytest.raises(ValueError, match="use method mem with share=image, or em"):
+            Recipe(fit=FitSettings(method=method), trigger=trigger)
+    assert Recipe(fit=FitSettings(method="mem"), trigger=trigger, mem=MemSettings(share="image"))
     assert Recipe(trigger=trigger, fit=FitSettings(method="em"))
 
 
@@ -174,7 +175,16 @@ def test_presets_are_recipes_and_name_knobs_that_exist(name):
     recipe = recipe_of(values)
     defaults = {f.name: f.default for part in PARTS.values() for f in fields(part)}
     found = {k: v for part in recipe.to_dict().values() for k, v in part.items()}
-    assert found == {**defaults, **SCHEDULES[recipe.mem.share], **STEPS[recipe.mem.share], **values}
+    share = recipe.mem.share
+    derived = {"share": share, "window": recipe.fit.window, **SCHEDULES[share], **STEPS[share]}
+    assert found == {**defaults, **derived, **values}
+
+
+def test_methods_that_learn_nothing_read_no_more_than_a_batch():
+    windows = {
+        method: Recipe(fit=FitSettings(method=method, batch=16)).fit.window for method in ("code", "random", "mem")
+    }
+    assert windows == {"code": 16, "random": 16, "mem": FitSettings().window}
 
 
 def test_settings_and_command_line_leave_torch_alone():
