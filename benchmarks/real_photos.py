@@ -12,7 +12,7 @@ from strength import distortion_of
 
 def main() -> None:
     rows = []
-    for name, options in (("mem", []), ("random", ["--method", "random"])):
+    for name, options in (("code", []), ("random", ["--method", "random"]), ("mem", ["--method", "mem"])):
         out = RUNS / "real_photos" / name
         shutil.rmtree(out, ignore_errors=True)
         out.parent.mkdir(parents=True, exist_ok=True)

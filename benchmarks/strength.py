@@ -13,12 +13,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from common import DATA, ROOT, RUNS, protect, save, table
 
 CLEAN = str(DATA / "collage-64/train/{00000..00007}.tar")
 TEST = str(DATA / "collage-64/test")
+I2T, T2I = "text_retrieval_recall@10", "image_retrieval_recall@10"
+CHANCE = 10 / 1000  # ten of the 1,000 test pairs, one caption each
 ATTACKERS = ("tiny-resnet", "tiny-vit")
 METHODS: dict[str, list[str]] = {
     "random": ["--method", "random"],
@@ -40,17 +43,17 @@ def main() -> None:
     folder = RUNS / settings.name
     methods = settings.methods.split(",")
     if not settings.only_table:
-        making = {method: make(folder / method, method, settings.epsilon) for method in methods}
-        (folder / "making.json").write_text(json.dumps(making))
+        for method in methods:
+            make(folder / method, method, settings.epsilon)
         for seeds in range(1, settings.seeds + 1):  # all arms of a seed before the next seed
             attack(folder, methods, seeds, settings.epochs)
-    details = [json.loads((folder / a / "details.json").read_text()) for a in ATTACKERS]
-    rows = [row for a, detail in zip(ATTACKERS, details, strict=True) for row in rows_of(a, detail, methods[-1])]
+    rows = [row for attacker in ATTACKERS for row in rows_of(folder / attacker / "runs.jsonl", methods[-1])]
     print(table(rows))
     distortion = {method: distortion_of(folder / method) for method in methods}
     print(table([{"method": method, **values} for method, values in distortion.items()]))
-    making = json.loads((folder / "making.json").read_text())
-    result = {"rows": rows, "distortion": distortion, "making": making, "details": details}
+    made = {method: folder / f"{method}.making.json" for method in methods}
+    making = {method: json.loads(path.read_text()) for method, path in made.items() if path.exists()}
+    result = {"rows": rows, "distortion": distortion, "making": making}
     print(save(settings.name, vars(settings), result).relative_to(ROOT))
 
 
@@ -82,29 +85,33 @@ def attack(folder: Path, methods: list[str], seeds: int, epochs: int) -> None:
         raise SystemExit("an attacker failed; see above")
 
 
-def rows_of(attacker: str, detail: dict[str, Any], protected: str) -> list[dict[str, Any]]:
-    """One row an arm: R@10 in % (mean of seeds, lowest..highest) and the share of the clean gain left."""
-    shares = {(s["arm"], s["attacker"]): s for s in detail["clean_gain_kept"]}
+def rows_of(kept: Path, protected: str) -> list[dict[str, Any]]:
+    """One row an arm: R@10 in % (mean of seeds, lowest..highest) and the share of the clean gain that is left."""
+    runs = [json.loads(line) for line in kept.read_text().splitlines()]
     rows: list[dict[str, Any]] = []
-    for arm in dict.fromkeys(run["arm"] for run in detail["runs"]):
-        runs = [run for run in detail["runs"] if run["arm"] == arm]
+    for arm in sorted({run["arm"] for run in runs}, key=lambda arm: arm != "clean"):
+        own = [run for run in runs if run["arm"] == arm]
         name = protected if arm == "protected" else arm
-        row: dict[str, Any] = {"attacker": attacker, "arm": name, "seeds": len(runs)}
+        row: dict[str, Any] = {"attacker": own[0]["attacker"], "arm": name, "seeds": len(own)}
         for moment in ("last", "best"):
-            epochs = [pick(run["epochs"], moment) for run in runs]
-            row[f"{moment} i2t"] = spread([100 * e["metrics"]["text_retrieval_recall@10"] for e in epochs])
-            row[f"{moment} t2i"] = spread([100 * e["metrics"]["image_retrieval_recall@10"] for e in epochs])
-            row[f"{moment} share"] = shares[arm, attacker][moment]
+            found = [pick(run["epochs"], moment) for run in own]
+            row[f"{moment} i2t"] = spread([100 * epoch["metrics"][I2T] for epoch in found])
+            row[f"{moment} t2i"] = spread([100 * epoch["metrics"][T2I] for epoch in found])
+            gain = mean(recall(epoch) for epoch in found) - CHANCE
+            seeds = {run["seed"] for run in own}
+            clean = [run for run in runs if run["arm"] == "clean" and run["seed"] in seeds]
+            row[f"{moment} share"] = gain / (mean(recall(pick(run["epochs"], moment)) for run in clean) - CHANCE)
+        row["best epoch"] = ", ".join(str(pick(run["epochs"], "best")["epoch"]) for run in own)
         rows.append(row)
     return rows
 
 
+def recall(epoch: dict[str, Any]) -> float:
+    return (epoch["metrics"][I2T] + epoch["metrics"][T2I]) / 2
+
+
 def pick(epochs: list[dict[str, Any]], moment: str) -> dict[str, Any]:
-    """The last epoch, or the one with the highest sum of both R@10 (never the untrained network)."""
-
-    def recall(epoch: dict[str, Any]) -> float:
-        return epoch["metrics"]["text_retrieval_recall@10"] + epoch["metrics"]["image_retrieval_recall@10"]
-
+    """The last epoch, or the one with the highest R@10 of both directions (never the untrained network)."""
     return epochs[-1] if moment == "last" else max(epochs[1:], key=recall)
 
 
