@@ -16,5 +16,5 @@ run protect shards demo/train demo/protected
 run protect shards demo/train demo/random --method random
 run protect inspect demo/protected
 run protect verify demo/train demo/protected --test demo/test --arm random=demo/random \
-    --attackers tiny-resnet --epochs 6 --out demo/report
+    --attackers tiny-resnet --epochs 8 --out demo/report
 printf '\nreport: demo/report/report.md, before and after: demo/protected/_protect/private/contact-sheet.png\n'
