@@ -14,7 +14,7 @@ INPUTS = {1000: [str(TRAIN / "00000.tar")], 10000: [str(TRAIN)]}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--method", default="mem", help="mem: patterns by word; em: a surrogate at work")
+    parser.add_argument("--method", default="code", help="code: patterns by word; em: a surrogate at work")
     settings = parser.parse_args()
     folder = RUNS / "memory"
     shutil.rmtree(folder, ignore_errors=True)
