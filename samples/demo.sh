@@ -10,11 +10,10 @@ run() {
     "$@"
 }
 
-run python samples/make_samples.py demo/train --pairs 2000 --seed 0
-run python samples/make_samples.py demo/test --pairs 250 --seed 1
+run python samples/make_samples.py demo/train --pairs 4000 --seed 0
+run python samples/make_samples.py demo/test --pairs 500 --seed 1
 run protect shards demo/train demo/protected
-run protect shards demo/train demo/random --method random
 run protect inspect demo/protected
-run protect verify demo/train demo/protected --test demo/test --arm random=demo/random \
-    --attackers tiny-resnet --epochs 8 --out demo/report
-printf '\nreport: demo/report/report.md, before and after: demo/protected/_protect/private/contact-sheet.png\n'
+run protect verify demo/train demo/protected --test demo/test --attackers tiny-resnet --epochs 8 \
+    --countermeasures none --mix 1 --out demo/report
+printf '\nreport: demo/report/report.html, before and after: demo/protected/_protect/private/contact-sheet.png\n'

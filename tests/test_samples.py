@@ -79,37 +79,41 @@ def test_same_seed_same_bytes_other_seed_other_scenes(made, tmp_path):
     assert len(captions) == PAIRS
 
 
-def test_both_captions_say_what_the_scene_holds(made):
+def test_both_captions_name_every_shape_with_its_corner(made):
     for members in read(made).values():
         fields = json.loads(members["json"])
-        scene = fields["scene"]
+        patches = fields["scene"]["patches"]
+        assert [patch["corner"] for patch in patches] == ["top left", "top right", "bottom left", "bottom right"]
+        assert len({patch["shape"] for patch in patches}) == 4
         assert len(set(fields["captions"])) == 2
         for caption in fields["captions"]:
-            for thing in scene["things"]:
-                assert f"a {thing['size']} {thing['color']} {thing['shape']}" in caption
-            assert f"{scene['pattern']} {scene['color']} background" in caption
+            parts = caption.split(", ")
+            assert len(parts) == 4
+            for patch in patches:
+                (part,) = [part for part in parts if patch["corner"] in part]
+                article = "an" if patch["shape"] == "arrow" else "a"
+                assert f"{article} {patch['shape']}" in part
 
 
-def test_relation_in_the_caption_is_that_of_the_drawn_things(made):
+def test_captions_keep_colours_to_themselves(made):
     for members in read(made).values():
         scene = json.loads(members["json"])["scene"]
-        first, second = scene["things"][:2]
-        across, down = first["x"] - second["x"], first["y"] - second["y"]
-        sideways = "to the left of" if across < 0 else "to the right of"
-        upright = "above" if down < 0 else "below"
-        assert scene["relation"] == (sideways if abs(across) > abs(down) else upright)
+        said = set(members["txt"].decode().replace(",", "").replace(":", "").split())
+        for patch in scene["patches"]:
+            assert patch["color"] != patch["ground"]
+            assert not said & {patch["color"], patch["ground"], patch["pattern"]}
 
 
-def test_a_thing_is_drawn_in_its_colour_where_the_scene_says(made):
+def test_a_shape_is_drawn_in_its_colour_in_its_corner(made):
     colors = {"red": (210, 35, 40), "green": (45, 150, 60), "blue": (35, 80, 205), "white": (245, 245, 240)}
     seen = 0
     for members in read(made).values():
         pixels = np.asarray(Image.open(io.BytesIO(members["jpg"])), dtype=float)
-        for thing in json.loads(members["json"])["scene"]["things"]:
-            if thing["shape"] in ("circle", "square", "diamond", "heart", "cross") and thing["color"] in colors:
-                x, y = round(thing["x"] * 64), round(thing["y"] * 64)
+        for patch in json.loads(members["json"])["scene"]["patches"]:
+            if patch["shape"] in ("circle", "square", "diamond", "heart", "cross") and patch["color"] in colors:
+                y, x = (48 if "bottom" in patch["corner"] else 16), (48 if "right" in patch["corner"] else 16)
                 middle = pixels[y - 1 : y + 2, x - 1 : x + 2].mean((0, 1))
-                assert np.abs(middle - colors[thing["color"]]).max() < 30
+                assert np.abs(middle - colors[patch["color"]]).max() < 30
                 seen += 1
     assert seen
 
