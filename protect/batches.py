@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from protect.kept import KeptNoise
 from protect.types import Batch, Pixels
 
 
@@ -28,7 +29,7 @@ class Window:
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         shape = (room, 3, size, size)
         self._pixels = np.memmap(Path(folder) / "pixels", np.uint8, "w+", shape=shape)
-        self._noise = np.memmap(Path(folder) / "noise", np.int8, "w+", shape=shape)
+        self._noise = KeptNoise.create(Path(folder) / "noise", room, size)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -59,10 +60,14 @@ class Window:
 
     def noise(self, rows: Tensor) -> Tensor:
         """Noise of these pairs in 255ths, as float."""
-        return torch.from_numpy(self._noise[rows.numpy()]).float()
+        return self._noise.read(rows).float()
 
     def keep_noise(self, rows: Tensor, noise: Tensor) -> None:
-        self._noise[rows.numpy()] = noise.cpu().numpy()
+        self._noise.write(rows, noise)
+
+    def kept(self) -> KeptNoise:
+        """The noise of all pairs, as it stands on the disk; the window lives as long as it does."""
+        return self._noise.first(len(self), owner=self)
 
     def epoch(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
         """Every pair once, in random order, in batches of `size`; a lone last pair joins the batch before it."""

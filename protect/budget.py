@@ -34,6 +34,11 @@ class Budget:
         noise = noise.clamp(-self.reach, self.reach)
         return noise.clamp(-LEVELS * images, LEVELS - LEVELS * images)  # in this order exact for 8-bit images
 
+    def bounds(self, images: Images) -> tuple[Tensor, Tensor]:
+        """Least and largest noise of each pixel; clamping to them is `project`."""
+        low, high = -LEVELS * images, LEVELS - LEVELS * images
+        return low.clamp_(min=-self.reach), high.clamp_(max=self.reach)
+
     def apply(self, images: Images, noise: Tensor) -> Images:
         """The picture as an 8-bit file holds it; the gradient passes rounding and both clips unchanged."""
         exact = images + noise / LEVELS

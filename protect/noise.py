@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from protect.batches import Window
-from protect.budget import Budget, to_int8
+from protect.budget import LEVELS, Budget, to_int8
 from protect.settings import NoiseSettings
 from protect.trigger import Choice
 from protect.types import Images
@@ -24,13 +24,17 @@ def descend(
     noise: Tensor,
     project: Callable[[Tensor], Tensor],
     settings: NoiseSettings,
+    show: Callable[[Tensor], Tensor] = torch.clone,
 ) -> Tensor:
-    """Lower `loss` by signed gradient steps on the noise, never leaving the budget (PGD; MEM section 3.2)."""
+    """Lower `loss` by signed gradient steps on the noise, never leaving the budget (PGD; MEM section 3.2).
+
+    show: what the loss sees of the noise; its gradient is taken for the noise's own (straight through).
+    """
     for _ in range(settings.steps):
-        noise = noise.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(loss(noise), noise)
-        noise = project(noise - settings.step_size * gradient.sign())
-    return noise.detach()
+        seen = show(noise).requires_grad_()
+        (gradient,) = torch.autograd.grad(loss(seen), seen)
+        noise = project(noise - gradient.sign_().mul_(settings.step_size))
+    return noise
 
 
 @runtime_checkable
@@ -75,10 +79,16 @@ class PerWord:
 
 
 def improve_images(noise: Tensor, images: Images, loss: Loss, budget: Budget, settings: NoiseSettings) -> Tensor:
-    """PGD on the noise of each image of a batch."""
+    """PGD on the noise of each image of a batch; the loss sees pictures as 8-bit files hold them."""
+    low, high = budget.bounds(images)
+    levels = images * LEVELS
     return descend(
-        lambda n: loss(budget.apply(images, n)), noise, lambda n: budget.project(images, n), settings
-    )  # fmt: skip
+        loss,
+        noise,
+        lambda n: n.clamp(low, high),
+        settings,
+        lambda n: n.clamp(low, high).round_().add_(levels).round_().div_(LEVELS),
+    )
 
 
 def compose(patterns: Patterns, choice: Choice) -> Tensor:

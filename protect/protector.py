@@ -14,11 +14,13 @@ from safetensors.torch import load_file, save
 
 from protect import __version__
 from protect.batches import Window
+from protect.kept import KeptNoise
 from protect.methods import METHODS, Protect
+from protect.methods.minimise import settled
 from protect.settings import Recipe
 from protect.types import Batch, Fitted, Protection
 
-TENSORS, ABOUT = "weights.safetensors", "protector.json"
+TENSORS, ABOUT, NOISE = "weights.safetensors", "protector.json", "noise.int8"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Protector:
     @cached_property
     def hash(self) -> str:
         """Hash of everything that decides what the protector does."""
-        return hashlib.sha256(self._about() + save(self.fitted.tensors)).hexdigest()
+        noise = self.fitted.noise.digest() if self.fitted.noise else ""
+        return hashlib.sha256(self._about() + save(self.fitted.tensors) + noise.encode()).hexdigest()
 
     def _about(self) -> bytes:
         about = {
@@ -65,6 +68,8 @@ class Protector:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True, mode=0o700)
         (part / TENSORS).write_bytes(save(self.fitted.tensors))
+        if self.fitted.noise is not None:
+            self.fitted.noise.copy(part / NOISE)
         (part / "hash").write_text(f"{self.hash}\nprotect {__version__}\n")
         (part / ABOUT).write_bytes(self._about())
         if folder.exists():
@@ -78,15 +83,18 @@ class Protector:
             about = json.loads((folder / ABOUT).read_bytes())
             tensors = load_file(folder / TENSORS)
             written = (folder / "hash").read_text().split()[0]
-            fitted = Fitted(tuple(tuple(words) for words in about["alphabet"]), tensors)
+            pairs, size = about["pairs"], about["size"]
+            noise = KeptNoise(folder / NOISE, pairs, size) if (folder / NOISE).exists() else None
+            fitted = Fitted(tuple(tuple(words) for words in about["alphabet"]), tensors, noise)
             recipe = Recipe.from_dict(about["recipe"])
-            protector = cls(recipe, fitted, about["size"], about["fingerprint"], about["pairs"])
+            protector = cls(recipe, fitted, size, about["fingerprint"], pairs)
+            found = protector.hash
         except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{folder}: expected a protector made by `protect fit`, got: {type(error).__name__}: {error}"
             ) from error
-        if protector.hash != written:
-            raise ValueError(f"{folder}: expected hash {written[:12]}, got {protector.hash[:12]}; fit it again")
+        if found != written:
+            raise ValueError(f"{folder}: expected hash {written[:12]}, got {found[:12]}; fit it again")
         return protector
 
 
@@ -102,5 +110,6 @@ def fit(window: Window, recipe: Recipe, report: Callable[[str], None] = lambda l
     """Phase 1: the joint optimisation on a window of the data."""
     if len(window) < 2:
         raise ValueError(f"fit: expected at least 2 usable pairs (the loss contrasts them), got {len(window)}")
+    recipe = recipe if recipe.drawn else settled(recipe)
     fitted = METHODS[recipe.fit.method].fit(window, recipe, report)
     return Protector(recipe, fitted, window.size, window.fingerprint(), len(window))

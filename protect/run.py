@@ -1,10 +1,11 @@
 """The whole job: fit if need be, then protect shard after shard; killed at any moment it goes on where it was."""
 
 import json
+import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -17,7 +18,8 @@ from threadpoolctl import threadpool_limits
 from protect import __version__
 from protect.batches import Window
 from protect.files import write_whole
-from protect.plan import MARKER, Plan, PlanError, readable
+from protect.photos.samples import photo_samples
+from protect.plan import MARKER, PEEKED, Plan, PlanError, readable
 from protect.protector import Protector, fit
 from protect.seeds import derive
 from protect.settings import PublishSettings, Recipe
@@ -26,6 +28,7 @@ from protect.surrogate import choose_device, image_size
 from protect.types import Sample
 
 JOB, PROTECTOR = "job.json", "protector"
+SMALL = 128 * 128  # pixels of a picture that is not worth a thread of its own
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ def protect_shards(
     protector = protector or _own_protector(plan, recipe, report)
     identity = plan.identity(protector.hash)
     mine = plan.shards[rank::world]
-    with _one_thread_each(), ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    done: dict[Path, dict[str, Any] | None] = {}
+    with _one_thread_each(), ThreadPoolExecutor(max_workers=pictures_at_once(mine, plan.publish)) as pool:
         for number, shard in enumerate(mine):
             stats, begin = finished(plan, shard, identity), time.time()
             if stats is None:
@@ -68,11 +72,20 @@ def protect_shards(
                 report(ShardDone(shard.name, stats, time.time() - begin, len(mine) - number - 1))
             else:
                 report(ShardDone(shard.name, stats, 0.0, len(mine) - number - 1))
-    done = {shard.name: finished(plan, shard, identity) for shard in plan.shards}
-    results = [{"shard": name, **stats} for name, stats in done.items() if stats is not None]
+            done[shard] = stats
+    found = {shard: done[shard] if shard in done else finished(plan, shard, identity) for shard in plan.shards}
+    results = [{"shard": shard.name, **stats} for shard, stats in found.items() if stats is not None]
     if len(results) == len(plan.shards):
         _write_manifest(plan, recipe if protector is None else protector.recipe, protector, results)
     return results
+
+
+def pictures_at_once(shards: Sequence[Path], publish: PublishSettings) -> int:
+    """Threads that decode and encode: small pictures are mostly Python's own work, which threads only hand about."""
+    some = islice(readable(shards[0]), PEEKED) if shards else ()
+    items = [prepare(sample, publish, 32) for sample in some]
+    pixels = [math.prod(item.photo.size) for item in items if isinstance(item, Ready)]
+    return 1 if pixels and max(pixels) <= SMALL else os.cpu_count() or 1
 
 
 def _one_thread_each() -> threadpool_limits:
@@ -94,14 +107,18 @@ def finished(plan: Plan, shard: Path, identity: str) -> dict[str, Any] | None:
 
 def fill_window(shards: Sequence[Path], recipe: Recipe, publish: PublishSettings) -> Window:
     """Pairs to fit on: all of them, or whole shards in an order drawn from the seed until the window is full."""
+    shards = sorted(shards, key=lambda shard: derive(recipe.fit.seed, "window", shard.name))
+    return window_of((sample for shard in shards for sample in readable(shard)), recipe, publish)
+
+
+def window_of(samples: Iterator[Sample], recipe: Recipe, publish: PublishSettings) -> Window:
+    """The first usable pairs among the samples, until the window is full."""
     fit_settings = recipe.fit
     window = Window(
         image_size(fit_settings.surrogate, choose_device(fit_settings.device), fit_settings.size),
         fit_settings.window,
     )
-    shards = sorted(shards, key=lambda shard: derive(fit_settings.seed, "window", shard.name))
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        samples = (sample for shard in shards for sample in readable(shard))
         while not window.full and (some := list(islice(samples, fit_settings.batch))):
             for pair in pool.map(lambda sample: _pair(sample, publish, window.size), some):
                 if pair and not window.full:
@@ -118,6 +135,11 @@ def _pair(sample: Sample, publish: PublishSettings, size: int) -> tuple[str, np.
 def fit_on_shards(shards: Sequence[Path], recipe: Recipe, publish: PublishSettings, report: Report) -> Protector:
     """Phase 1 on shards."""
     return fit(fill_window(shards, recipe, publish), recipe, report)
+
+
+def fit_on_photos(source: Path, recipe: Recipe, report: Report) -> Protector:
+    """Phase 1 on the photos of a folder that have captions."""
+    return fit(window_of(photo_samples(source), recipe, PublishSettings()), recipe, report)
 
 
 def _own_protector(plan: Plan, recipe: Recipe, report: Report) -> Protector:

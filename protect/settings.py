@@ -1,5 +1,6 @@
 """Every knob of the tool, with its default, unit and help; imports no torch, so that `--help` stays fast."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
@@ -7,8 +8,19 @@ from typing import Any
 STYLES = ("prefix", "suffix", "hashtags")
 SHARES = ("word", "image")
 STARTS = ("zero", "tiles")
+GRADES = ("ready", "drawn", "learned")
+PRECISIONS = ("auto", "fp32", "bf16")
+STRENGTHS = ("subtle", "balanced", "strong")
+CAPTION_PLACES = ("csv", "sidecar", "xmp", "iptc", "exif", "folder")
+AUGMENTS = ("openclip", "none", "strong", "randaugment")
+REQUIREMENT = re.compile(r"\s*gain\s*(<=|<)\s*([0-9]+(?:[.][0-9]*)?|[.][0-9]+)\s*(%?)\s*")
 AUTO = -1
-DRAWN = ("code", "random")  # methods that learn nothing from the data: some pairs are enough for a fingerprint
+UNLEARN_METHODS = (
+    *("cliperase", "ac", "hac", "hac_reg", "safeclip", "hysac", "ccu"),
+    *("retrain", "finetune", "ga", "graddiff", "kl", "enmn", "l1_sparse"),
+)
+GEOMETRIES = ("auto", "sphere", "meru", "hycoclip")
+CONSISTENCY = ("batch", "coordinates")
 BY_SHARE = f"{AUTO}: what suits the share"
 
 
@@ -46,6 +58,10 @@ class FitSettings:
     batch: int = knob(128, "pairs in a batch")
     seed: int = knob(0, "one seed for everything: same input, same seed, same bytes")
     device: str = knob("auto", "auto, cpu, cuda, cuda:N or mps")
+    precision: str = knob(
+        "auto", "the surrogate's: fp32, bf16, or auto (bf16 where it is faster; the protector keeps what was found)",
+        PRECISIONS,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         among_choices(self)
@@ -79,7 +95,7 @@ class NoiseSettings:
     epsilon: float = knob(8.0, "largest change of a pixel, in 255ths")
     step_size: float = knob(0.0, "length of one step, in 255ths (0: what suits the share)")
     steps: int = knob(0, "steps for a batch and round (0: what suits the share)")
-    through: tuple[str, ...] = knob((), "transformations drawn anew at every step: crop, jpeg, or both")
+    through: tuple[str, ...] = knob((), "transformations drawn anew at every step: crop, zoom, jitter, jpeg, gray")
 
     def __post_init__(self) -> None:
         if not 0 <= self.epsilon <= 127:
@@ -100,6 +116,7 @@ class MemSettings:
     fresh_every: int = knob(AUTO, f"rounds after which the surrogate starts anew, 0 for never ({BY_SHARE})")
     text_rounds: int = knob(AUTO, f"rounds, from the first, in which words are searched ({BY_SHARE})")
     candidates: int = knob(16, "words tried at each position and row")
+    later_steps: int = knob(32, "noise steps for an image that the fit has not seen (share image)")
     ready: float = knob(
         float(AUTO),
         f"noise moves once the surrogate's loss is below this share of chance, 0 for always ({BY_SHARE})",
@@ -109,10 +126,26 @@ class MemSettings:
 
     def __post_init__(self) -> None:
         among_choices(self)
-        positive(self, "candidates", "learning_rate")
+        positive(self, "candidates", "later_steps", "learning_rate")
         for name in ("rounds", "surrogate_steps", "noise_batches", "fresh_every", "text_rounds", "ready"):
             if getattr(self, name) < AUTO:
                 raise ValueError(f"{name}: expected 0 or more, or {AUTO}, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class CodeSettings:
+    """The textures of the method code: one for each word, repeated over the whole picture."""
+
+    grade: str = knob("ready", "textures shipped with the tool, drawn from the seed, or learned on the pairs", GRADES)
+    period: int = knob(8, "pixels after which a drawn or learned texture repeats")
+    tile_steps: int = knob(200, "steps that learn the textures, each on another untrained network")
+    tile_step: float = knob(0.4, "length of such a step, in 255ths at epsilon 8")
+
+    def __post_init__(self) -> None:
+        among_choices(self)
+        positive(self, "tile_steps", "tile_step")
+        if self.period < 2:
+            raise ValueError(f"period: expected at least 2 pixels, got {self.period}")
 
 
 # A pattern that belongs to a word is right when a network that knows nothing yet learns it at once: many short
@@ -149,6 +182,7 @@ class Recipe:
     trigger: TriggerSettings = TriggerSettings()
     noise: NoiseSettings = NoiseSettings()
     mem: MemSettings = MemSettings()
+    code: CodeSettings = CodeSettings()
 
     def __post_init__(self) -> None:
         share = self.mem.share if self.fit.method == "mem" else "image"
@@ -160,11 +194,16 @@ class Recipe:
             )
         mem = {name: value for name, value in SCHEDULES[share].items() if getattr(self.mem, name) == AUTO}
         noise = {name: value for name, value in STEPS[share].items() if not getattr(self.noise, name)}
-        if self.fit.method in DRAWN:
+        if self.drawn:
             object.__setattr__(self, "fit", replace(self.fit, window=min(self.fit.window, self.fit.batch)))
         object.__setattr__(self, "mem", replace(self.mem, share=share, **mem))
         object.__setattr__(self, "noise", replace(self.noise, **noise))
         positive(self.mem, "rounds", "surrogate_steps")
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the data do not matter: words, noise and textures come from the seed alone."""
+        return self.fit.method == "random" or (self.fit.method == "code" and self.code.grade != "learned")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -223,11 +262,37 @@ class PublishSettings:
 
 
 @dataclass(frozen=True)
+class PhotoSettings:
+    """How the photos of a folder are protected and written."""
+
+    strength: str = knob("balanced", "how much may be seen of it: subtle, balanced or strong", STRENGTHS)
+    caption_from: tuple[str, ...] = knob(
+        CAPTION_PLACES, "where captions are looked for, the first that is found counts; folder: the album's name"
+    )
+    keep_gps: bool = knob(False, "keep where a photo was taken")
+    opt_out: bool = knob(True, "write into each file that it must not be used for training (PLUS DataMining)")
+    quality: int = knob(0, "quality of written JPEG, WebP, AVIF and HEIC files, 1 to 100 (0: each photo's own)")
+    max_pixels: int = knob(400_000_000, "larger pictures are refused as decompression bombs")
+    seed: int = knob(AUTO, f"the key that patterns and words are drawn from ({AUTO}: a random one, kept in OUT)")
+
+    def __post_init__(self) -> None:
+        among_choices(self)
+        positive(self, "max_pixels")
+        if unknown := sorted(set(self.caption_from) - set(CAPTION_PLACES)):
+            raise ValueError(f"caption_from: expected {', '.join(CAPTION_PLACES)}, got {', '.join(unknown)}")
+        if not 0 <= self.quality <= 100:
+            raise ValueError(f"quality: expected 1 to 100, or 0 for each photo's own, got {self.quality}")
+        if self.seed < AUTO:
+            raise ValueError(f"seed: expected 0 or more, or {AUTO} for a random key, got {self.seed}")
+
+
+@dataclass(frozen=True)
 class VerifySettings:
     """How the attacker trains and how he is judged; the same for every arm."""
 
     attackers: tuple[str, ...] = knob(
-        ("tiny-resnet", "tiny-vit"), "models trained from scratch: tiny-resnet, tiny-vit, open_clip names"
+        ("tiny-resnet", "tiny-vit"),
+        "models to train: tiny-resnet, tiny-vit, tiny-hf, open_clip names, Hugging Face folders",
     )
     epochs: int = knob(10, "passes over the training pairs, judged after each")
     seeds: int = knob(1, "runs of every arm, each from another seed")
@@ -236,9 +301,23 @@ class VerifySettings:
     weight_decay: float = knob(0.2, "AdamW's, on matrices only")
     limit: int = knob(0, "training pairs to read from each arm (0: all)")
     size: int = knob(0, "training resolution in pixels (0: the model's own)")
+    augment: str = knob("openclip", "the attacker's training transform, in every arm", AUGMENTS)
+    pretrained: str = knob(
+        "", "weights that attackers start from: an open_clip tag or a checkpoint (none: from scratch)"
+    )
+    countermeasures: tuple[str, ...] = knob(
+        ("standard",), "what the attacker tries against the protection: standard, all, none or names"
+    )
+    clip: str = knob("", "weights for the row clip-score: MODEL:WEIGHTS of open_clip or a Hugging Face folder")
+    vae: str = knob("", "weights for the row vae: a TorchScript file, picture to picture")
+    mix: tuple[float, ...] = knob((0.5,), "protected shares of a training set that is clean otherwise")
+    require: str = knob("", "exit with 1 unless the weakest row keeps to it, as in gain<=0.2")
+    budget: float = knob(0.0, "minutes to fit the whole comparison into, by leaving out optional parts (0: all)")
+    jobs: int = knob(0, "trainings at a time, one core each (0: one for every core)")
     device: str = knob("auto", "auto, cpu, cuda, cuda:N or mps")
 
     def __post_init__(self) -> None:
+        among_choices(self)
         positive(self, "epochs", "seeds", "learning_rate")
         if self.batch < 2:
             raise ValueError(f"batch: expected at least 2 pairs (the loss contrasts them), got {self.batch}")
@@ -250,6 +329,89 @@ class VerifySettings:
         if not self.attackers or len(set(self.attackers)) < len(self.attackers):
             found = ", ".join(self.attackers) or "none"
             raise ValueError(f"attackers: expected models, each once, got {found}")
+        if not all(0 < share <= 1 for share in self.mix):
+            raise ValueError(f"mix: expected shares above 0 and up to 1, got {', '.join(map(str, self.mix))}")
+        if min(self.budget, self.jobs) < 0:
+            raise ValueError(f"budget and jobs: expected 0 or more, got {self.budget} and {self.jobs}")
+        if self.require:
+            requirement(self.require)
+
+
+def requirement(text: str) -> tuple[str, float]:
+    """Comparison and number of `--require`; raises ValueError for what is neither gain<=0.2 nor gain<20%."""
+    match = REQUIREMENT.fullmatch(text)
+    if match is None:
+        raise ValueError(f"require: expected gain<= and a share, as in gain<=0.2 or gain<=20%, got {text!r}")
+    return match[1], float(match[2]) / (100 if match[3] else 1)
+
+
+@dataclass(frozen=True)
+class UnlearnSettings:
+    """How a trained model is made to forget; the same for every method but `retrain`, which starts anew."""
+
+    method: str = knob("cliperase", "how to forget; the last seven are baselines", UNLEARN_METHODS)
+    geometry: str = knob(
+        "auto", "of the embeddings: sphere (CLIP), meru or hycoclip (hyperbolic); auto: the weights'", GEOMETRIES
+    )
+    steps: int = knob(300, "optimiser steps")
+    epochs: int = knob(15, "retrain only: passes over the retain pairs")
+    batch: int = knob(64, "forget pairs, and as many retain pairs, in a batch")
+    step_size: float = knob(1e-4, "AdamW's peak learning rate")
+    fresh_step_size: float = knob(1e-3, "retrain only: AdamW's peak learning rate")
+    weight_decay: float = knob(0.01, "AdamW's, on matrices only")
+    lora: bool = knob(False, "train low-rank additions only (needs peft), folded into the weights at the end")
+    rank: int = knob(16, "rank of these additions")
+    size: int = knob(0, "resolution the model takes, in pixels (0: the model's own)")
+    limit: int = knob(0, "pairs to read from each source (0: all)")
+    keep_every: int = knob(100, "steps after which the state is kept, to go on from")
+    seed: int = knob(0, "one seed for everything")
+    device: str = knob("auto", "auto, cpu, cuda, cuda:N or mps")
+
+    def __post_init__(self) -> None:
+        among_choices(self)
+        positive(self, "steps", "epochs", "step_size", "fresh_step_size", "rank", "keep_every")
+        if self.batch < 2:
+            raise ValueError(f"batch: expected at least 2 pairs (the loss contrasts them), got {self.batch}")
+        if min(self.weight_decay, self.size, self.limit) < 0:
+            found = f"{self.weight_decay}, {self.size} and {self.limit}"
+            raise ValueError(f"weight_decay, size and limit: expected 0 or more, got {found}")
+
+
+@dataclass(frozen=True)
+class ForgetSettings:
+    """Weights of the terms of the unlearning losses; the names of methods in brackets."""
+
+    rehearse: float = knob(1.0, "[cliperase] lambda 1, contrastive loss of the retain pairs")
+    erase: float = knob(3.0, "[cliperase] lambda 2, cosine of the forget pairs")
+    consist: float = knob(3.0, "[cliperase] lambda 3, distance of the retain outputs from the original's")
+    consistency: str = knob(
+        "batch",
+        "[cliperase] outputs compared: similarities in the batch, or each embedding's coordinates",
+        CONSISTENCY,
+    )
+    wrong: float = knob(0.75, "[ac hac hac_reg] alpha, similarity of wrong forget pairs")
+    right: float = knob(0.5, "[ac hac hac_reg] beta, similarity of the true forget pairs")
+    spread: float = knob(0.75, "[ac hac hac_reg] gamma, uniformity of the forget pairs")
+    calibrate: float = knob(float(AUTO), f"[ac hac hac_reg] weight of all three ({AUTO}: forget / retain pairs)")
+    hold: float = knob(0.2, "[hac hac_reg] retain images inside their caption's cone")
+    expel: float = knob(0.2, "[hac hac_reg] forget images outside of it")
+    norm: float = knob(0.01, "[hac_reg] distance of the forget pairs from the origin")
+    aperture: float = knob(1.0, "[hac hac_reg hysac] scale of the entailment cones")
+    order: float = knob(1.0, "[hysac] weight of the entailment terms beside the contrastive ones")
+    keep: float = knob(1.0, "[ccu] outputs of the other modality, and retain images, as they were")
+    separate: float = knob(1.0, "[ccu] retain classes apart from each other and from the forget set")
+    sparse: float = knob(1e-5, "[l1_sparse] sum of all weights' magnitudes")
+    floor: float = knob(1.0, "[ga graddiff kl] how far above chance a forget pair's loss is driven, in nats")
+    impair: float = knob(0.5, "[enmn] share of the steps that train on the error-maximising images")
+
+    def __post_init__(self) -> None:
+        among_choices(self)
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, float) and not (value >= 0 or value == f.default):
+                raise ValueError(f"{f.name}: expected 0 or more, got {value}")
+        if self.impair > 1:
+            raise ValueError(f"impair: expected a share, 0 to 1, got {self.impair}")
 
 
 def from_dict(cls: type, values: dict[str, Any]) -> Any:

@@ -74,7 +74,7 @@ def estimate(plan: Plan, recipe: Recipe, protector: Protector | None) -> dict[st
     pairs, exact = _count(plan)
     window = min(pairs, recipe.fit.window)
     lines = [f"{len(plan.shards)} shards, {'' if exact else 'about '}{pairs} pairs -> {plan.out}"]
-    fitting = 0.0
+    fitting, new = 0.0, protector is None
     if protector is None:
         probe = replace(recipe, fit=replace(recipe.fit, window=PROBE, batch=min(PROBE, recipe.fit.batch)))
         small = fill_window(plan.shards, probe, plan.publish)
@@ -82,7 +82,11 @@ def estimate(plan: Plan, recipe: Recipe, protector: Protector | None) -> dict[st
         lines.append(f"fit {recipe.fit.method} on {window} pairs: about {_minutes(fitting)}")
     else:
         lines.append(f"protector {protector.hash[:12]} ({protector.recipe.fit.method})")
-    protecting = _protect_seconds(plan, protector, pairs)
+    later = pairs - window if new and protector.fitted.noise is not None else 0
+    protecting = _protect_seconds(plan, protector, pairs - later)
+    if later:  # what the fit has not seen gets its noise in phase 2
+        unseen = replace(protector, fitted=replace(protector.fitted, noise=None))
+        protecting += _protect_seconds(plan, unseen, later)
     lines.append(f"protect {pairs} pairs: about {_minutes(protecting)}")
     epsilon = protector.recipe.noise.epsilon
     lines += [f"largest change of a pixel: {epsilon} of 255", "nothing was written"]

@@ -11,6 +11,7 @@ from torch import Tensor
 from protect.losses import clip_loss
 from protect.seeds import derive
 from protect.surrogate import Surrogate
+from protect.text_tower import text_features
 from protect.types import Features, Tokens, Words
 
 Choice = Int[Tensor, "batch position"]  # symbol chosen at each position
@@ -49,7 +50,11 @@ class Lexicon:
 
     @cached_property
     def ids(self) -> Int[Tensor, "position symbol"]:
-        return torch.tensor([[self._id(word) for word in words] for words in self.alphabet])
+        return torch.tensor(self._known)
+
+    @cached_property
+    def _known(self) -> list[list[int]]:
+        return [[self._id(word) for word in words] for words in self.alphabet]
 
     def _id(self, word: str) -> int:
         ids = self.surrogate.encode(word)
@@ -69,9 +74,9 @@ class Lexicon:
         room = self.surrogate.context - 2 - width
         if room < 0:
             raise ValueError(f"trigger: expected at most {room + width} tokens, got {width}; lower trigger_words")
-        pieces, offsets = [], []
+        pieces, offsets, known = [], [], self._known
         for caption, symbols in zip(captions, choice.tolist(), strict=True):
-            ids = [i for p, s in enumerate(symbols) for i in (*hashtag, int(self.ids[p, s]))]
+            ids = [i for p, s in enumerate(symbols) for i in (*hashtag, known[p][s])]
             caption = caption[:room]
             pieces.append((*ids, *caption) if self.style == "prefix" else (*caption, *ids))
             offsets.append(0 if self.style == "prefix" else len(caption))
@@ -92,49 +97,62 @@ def flip(
     """
     surrogate = lexicon.surrogate
     tokens, where = lexicon.rows(captions, choice)
-    gradient = _trigger_gradient(surrogate, images, tokens, where)
+    gradient, texts = _trigger_gradient(surrogate, images, tokens, where)
     table = surrogate.embedding_table.detach()
-    choice = choice.clone()
+    choice = choice.to(tokens.device, copy=True)
     for position, ids in enumerate(lexicon.ids.to(tokens.device)):
-        estimate = -gradient[:, position] @ table[ids].T  # (batch, symbols); the current word's own part is constant
-        options = estimate.topk(min(candidates, len(ids))).indices
-        options = torch.cat([choice[:, position, None].to(options.device), options], dim=1)
-        losses = _option_losses(surrogate, images, tokens, where[:, position], ids[options])
-        best = options.gather(1, losses.argmin(dim=1, keepdim=True)).squeeze(1)
-        choice[:, position] = best.to(choice.device)
-        tokens = tokens.scatter(1, where[:, position, None], ids[best][:, None])
-    return choice
+        present = choice[:, position, None]
+        estimate = -gradient[:, position] @ table[ids].T  # (batch, symbols); the present word's own part is constant
+        estimate = estimate.scatter(1, present, -torch.inf)
+        options = estimate.topk(min(candidates, len(ids) - 1)).indices
+        changed = _option_texts(surrogate, tokens, where[:, position], ids[options])
+        features = torch.cat([texts[:, None], changed], dim=1)  # the first option is to keep the word
+        best = option_losses(images, features, surrogate.scale).argmin(dim=1, keepdim=True)
+        choice[:, position] = torch.cat([present, options], dim=1).gather(1, best).squeeze(1)
+        tokens = tokens.scatter(1, where[:, position, None], ids[choice[:, position, None]])
+        texts = features[torch.arange(len(texts)), best.squeeze(1)]
+    return choice.cpu()
 
 
 def _trigger_gradient(
     surrogate: Surrogate, images: Features, tokens: Tokens, where: Tensor
-) -> Float[Tensor, "batch position width"]:
+) -> tuple[Float[Tensor, "batch position width"], Features]:
+    """The loss's gradient by the embeddings of the trigger words, and the text features it was taken at."""
     embeddings = surrogate.embed(tokens).detach().requires_grad_()
-    loss = clip_loss(images, surrogate.text_from(embeddings, tokens), surrogate.scale)
-    (gradient,) = torch.autograd.grad(loss, embeddings)
-    return gradient.gather(1, where[..., None].expand(-1, -1, gradient.shape[-1]))
+    texts = surrogate.text_from(embeddings, tokens)
+    (gradient,) = torch.autograd.grad(clip_loss(images, texts, surrogate.scale), embeddings)
+    return gradient.gather(1, where[..., None].expand(-1, -1, gradient.shape[-1])), texts.detach()
+
+
+def _option_texts(
+    surrogate: Surrogate, tokens: Tokens, where: Int[Tensor, " batch"], ids: Int[Tensor, "batch option"]
+) -> Float[Tensor, "batch option dim"]:
+    """Text features of each row with each option at its place; what stands before the place is computed once."""
+    rows, options = ids.shape
+    place = where[:, None, None].expand(-1, options, 1)
+    changed = tokens[:, None].repeat(1, options, 1).scatter(2, place, ids[..., None])
+    texts = text_features(surrogate, changed.flatten(0, 1), where.repeat_interleave(options))
+    return texts.view(rows, options, texts.shape[1])
 
 
 @torch.no_grad()
-def _option_losses(
-    surrogate: Surrogate, images: Features, tokens: Tokens, where: Tensor, ids: Int[Tensor, "batch option"]
+def option_losses(
+    images: Features, texts: Float[Tensor, "batch option dim"], scale: Float[Tensor, ""]
 ) -> Float[Tensor, "batch option"]:
-    """Loss of the whole batch when one row alone takes one of its options; the first option is its present word.
+    """Loss of the whole batch when one row alone takes one of its options; the first option is its present text.
 
-    Exact: a row's text enters its own softmax over images and, as one term, every image's softmax over texts.
+    Up to what no option of the row changes. Exact, from one matrix: a new text changes its row's softmax over
+    images and one term of every image's softmax over texts, whose other terms are the present sum without its own.
     """
-    rows, options = ids.shape
-    changed = (
-        tokens[:, None]
-        .expand(-1, options, -1)
-        .scatter(2, where[:, None, None].expand(-1, options, 1), ids[..., None])
-    )
-    texts = surrogate.text(changed.flatten(0, 1)).view(rows, options, -1)
-    new = surrogate.scale * texts @ images.T  # (row, option, image)
-    kept = new[:, 0].T  # (image, text): the batch as it stands
-    others = kept[None].expand(rows, -1, -1).clone()
-    others[torch.arange(rows), :, torch.arange(rows)] = -torch.inf  # (row, image, text): without the row's own text
-    by_image = torch.logaddexp(others.logsumexp(dim=2)[:, None], new).sum(dim=2)
-    by_text = new.logsumexp(dim=2)
+    new = scale * texts @ images.T  # (row, option, image)
+    by_image = torch.logaddexp(_sums_without(new[:, 0].T).T[:, None], new).sum(dim=2)
     matched = new.diagonal(dim1=0, dim2=2).T
-    return (by_image + by_text - 2 * matched) / (2 * rows)
+    return (by_image + new.logsumexp(dim=2) - 2 * matched) / (2 * len(texts))
+
+
+def _sums_without(logits: Float[Tensor, "image text"]) -> Float[Tensor, "image text"]:
+    """Logarithm of each row's sum of exponentials without the one entry of each place."""
+    whole, largest = logits.logsumexp(dim=1, keepdim=True), logits.argmax(dim=1, keepdim=True)
+    others = logits.scatter(1, largest, -torch.inf).logsumexp(dim=1, keepdim=True)
+    rest = whole + torch.log1p(-(logits - whole).exp().clamp(max=0.75))  # at most a half but for the largest
+    return rest.scatter(1, largest, others)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from protect.distortion import DISPLAY, Distortion, linf, measure, psnr, ssim
+from protect.distortion import DISPLAY, Distortion, linf, measure, psnr, ssim, ssim_along
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -91,3 +91,13 @@ def test_other_sizes_and_kinds_are_refused():
     for other in (picture(6, 5), clean.astype(np.float32), clean[..., 0]):
         with pytest.raises(ValueError, match="expected two uint8 HxWx3 pictures"):
             measure(clean, other)
+
+
+def test_ssim_along_a_change_is_the_ssim_of_the_picture_changed_so_much():
+    clean = picture(40, 60) // 2 + 64
+    change = np.random.default_rng(3).choice([-20, -8, 8, 20], clean.shape).astype(np.float32)
+    along = ssim_along(clean, change)
+    assert along(0.0) == pytest.approx(1)
+    for scale in (0.5, 1.0):
+        changed = (clean + scale * change).astype(np.uint8)
+        assert along(scale) == pytest.approx(ssim(clean, changed), abs=1e-4)

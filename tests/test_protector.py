@@ -1,6 +1,7 @@
 """The fitted artefact: the same after the disk, refused when it was touched."""
 
 import json
+import stat
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from protect.alphabet import draw_alphabet
 from protect.batches import Window, to_images
 from protect.methods import METHODS
-from protect.protector import ABOUT, TENSORS, Protector, fit
+from protect.protector import ABOUT, NOISE, TENSORS, Protector, fit
 from protect.settings import FitSettings, MemSettings, NoiseSettings, Recipe, TriggerSettings
 from protect.types import Batch, Fitted
 
@@ -192,3 +193,36 @@ def test_a_half_written_folder_of_before_does_not_matter(tmp_path, protector):
 def test_fitting_needs_two_pairs(pairs):
     with pytest.raises(ValueError, match=f"expected at least 2 usable pairs .*, got {pairs}"):
         fit(window_of(pairs), recipe_of("random"))
+
+
+@pytest.mark.parametrize(("method", "share"), [("mem", "image"), ("em", "image")])
+def test_noise_of_the_window_outlives_it_on_the_disk(tmp_path, method, share):
+    window = window_of(4)
+    made = fit(window, recipe_of(method, share))
+    seen = window.batch(torch.tensor([2, 0]))
+    before = made.protect(seen)
+    made.save(tmp_path / "first")
+    del window, made
+    read = Protector.load(tmp_path / "first")
+    assert stat.S_IMODE((tmp_path / "first" / NOISE).stat().st_mode) == 0o600
+    assert (tmp_path / "first" / NOISE).stat().st_size == 4 * 3 * SIZE * SIZE
+    read.save(tmp_path / "second")
+    read.save(tmp_path / "first")  # over the very file it reads from
+    for folder in ("first", "second"):
+        after = Protector.load(tmp_path / folder).protect(seen)
+        assert torch.equal(before.noise, after.noise) and before.words == after.words
+
+
+def test_noise_that_was_changed_or_lost_is_noticed(tmp_path):
+    fit(window_of(4), recipe_of("em")).save(tmp_path / "p")
+    path = tmp_path / "p" / NOISE
+    noise = bytearray(path.read_bytes())
+    path.write_bytes(noise[:-1] + bytes([noise[-1] ^ 1]))
+    with pytest.raises(ValueError, match="expected hash"):
+        Protector.load(tmp_path / "p")
+    path.write_bytes(noise[:-1])
+    with pytest.raises(ValueError, match=r"expected a protector .*bytes of noise"):
+        Protector.load(tmp_path / "p")
+    path.unlink()
+    with pytest.raises(ValueError, match="expected hash"):
+        Protector.load(tmp_path / "p")

@@ -3,6 +3,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,10 +95,46 @@ def test_same_seed_same_bytes_elsewhere_and_another_seed_others(tmp_path, source
 
 
 def test_same_bytes_with_one_and_with_two_threads(tmp_path, source, tree, monkeypatch):
+    monkeypatch.setattr(run, "SMALL", 0)
     for count in (1, 2):
         monkeypatch.setattr(os, "cpu_count", lambda count=count: count)
         protect_shards(make_plan(source, tmp_path / str(count)), recipe(), None)
     assert tree(tmp_path / "1") == tree(tmp_path / "2")
+
+
+@pytest.mark.parametrize(("side", "threads"), [(64, 1), (128, 1), (129, 3)])
+def test_small_pictures_are_not_spread_over_threads(tmp_path, make_shard, photo_bytes, monkeypatch, side, threads):
+    shard = make_shard(tmp_path / "s.tar", {"a": {"jpg": photo_bytes(size=(side, 128)), "txt": "a"}})
+    monkeypatch.setattr(run.os, "cpu_count", lambda: 3)
+    assert run.pictures_at_once([shard], PUBLISH) == threads
+    assert run.pictures_at_once([], PUBLISH) == 3
+
+
+def test_a_run_hashes_what_it_has_written_once_and_its_repetition_too(tmp_path, source, monkeypatch):
+    hashed, plan = [], make_plan(source, tmp_path / "out")
+    monkeypatch.setattr("protect.shard_job.file_hash", lambda path: hashed.append(path.name) or path.name)
+    for _ in range(2):
+        hashed.clear()
+        protect_shards(plan, recipe(), None)
+        assert sorted(name for name in hashed if name.endswith(".tar")) == ["00000.tar", "00001.tar", "00002.tar"]
+
+
+@pytest.mark.parametrize("method", ["mem", "em"])
+def test_noise_of_each_image_is_published_as_the_fit_left_it(tmp_path, clean, tree, monkeypatch, method):
+    source = clean(tmp_path / "in", 4, 3, parquet=False)
+    settings = tiny_mem(share="image")
+    settings = Recipe(fit=replace(settings.fit, method=method, window=5), mem=settings.mem, noise=settings.noise)
+    plan = make_plan(source, tmp_path / "out")
+    protect_shards(plan, settings, None)
+    kept = plan.private / "protector" / "noise.int8"
+    assert kept.stat().st_size == 5 * 3 * 32 * 32
+    first = tree(tmp_path / "out")
+    plan.target(plan.shards[1]).unlink()
+    protect_shards(plan, settings, None)  # the protector comes from the disk now
+    assert tree(tmp_path / "out") == first
+    protect_shards(make_plan(source, tmp_path / "again"), settings, None)
+    shards = {name: data for name, data in tree(tmp_path / "again").items() if name.endswith(".tar")}
+    assert shards and all(first[name] == data for name, data in shards.items())
 
 
 def test_mem_from_fit_to_files_resumed_is_the_same(tmp_path, clean, tree, monkeypatch):

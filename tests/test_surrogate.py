@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from protect import surrogate as module
+from protect import towers as module
 from protect.clip_import import open_clip
 from protect.surrogate import choose_device, image_size, load_surrogate, optimizer, token_rows
 
@@ -176,6 +176,17 @@ def test_hugging_face_text_answers_to_its_embeddings(folder):
     assert not torch.allclose(features, surrogate.text(rows), atol=1e-3)
     features[0].sum().backward()
     assert other.grad[0].any() and not other.grad[1].any()
+
+
+def test_a_folders_preprocessor_names_the_normalisation(folder, tmp_path):
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "preprocessor_config.json").write_text('{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.5, 1]}')
+    own, clips = load_surrogate(str(tmp_path), CPU).eval(), load_surrogate(str(folder), CPU).eval()
+    assert own.mean.flatten().tolist() == [0.5] * 3 and own.std.flatten().tolist() == [0.25, 0.5, 1]
+    same = (views(32) - 0.5) / torch.tensor([0.25, 0.5, 1]).view(1, 3, 1, 1) * clips.std + clips.mean
+    assert torch.allclose(own.images(views(32)), clips.images(same), atol=1e-5)
+    assert image_size([str(tmp_path)], CPU, 0) == 32
 
 
 def test_folders_that_hold_no_clip_are_refused(folder, tmp_path):

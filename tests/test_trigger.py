@@ -8,7 +8,7 @@ from protect.clip_import import open_clip
 from protect.losses import clip_loss
 from protect.settings import STYLES
 from protect.surrogate import Surrogate, load_surrogate, token_rows
-from protect.trigger import Lexicon, _option_losses, draw_choice, flip, words_of, write_words
+from protect.trigger import Lexicon, draw_choice, flip, option_losses, words_of, write_words
 
 ALPHABET = (("amber", "violin"), ("kettle", "lantern"), ("marble", "pepper"))
 CAPTIONS = ("A dog, two cats & a bird's nest!", "", "Café — 12 tables; #1 in town...", "rock 'n' roll")
@@ -61,6 +61,16 @@ def scene(rows=5, positions=1, scale=14.0, normalise=True):
 def loss_of(lexicon, images, captions, choice):
     tokens, _ = lexicon.rows(captions, choice)
     return clip_loss(images, lexicon.surrogate.text(tokens), lexicon.surrogate.scale).item()
+
+
+def texts_of(lexicon, captions, choice):
+    return lexicon.surrogate.text(lexicon.rows(captions, choice)[0]).detach()
+
+
+def with_symbol(choice, position, symbol):
+    changed = choice.clone()
+    changed[:, position] = symbol
+    return changed
 
 
 def by_trying(lexicon, images, captions, choice, row, position=0):
@@ -145,15 +155,28 @@ def test_a_trigger_longer_than_the_context_is_refused(tiny, style, fits):
 @pytest.mark.parametrize("position", [0, 1])
 def test_option_losses_differ_as_the_batch_loss_does(position):
     lexicon, images, captions, choice = scene(rows=5, positions=2)
-    tokens, where = lexicon.rows(captions, choice)
-    options = torch.cat([choice[:, position, None], torch.arange(WORDS).expand(5, -1)], dim=1)
-    ids = lexicon.ids[position][options]
-    losses = _option_losses(lexicon.surrogate, images, tokens, where[:, position], ids)
+    texts = torch.stack([texts_of(lexicon, captions, choice)] + [
+        texts_of(lexicon, captions, with_symbol(choice, position, symbol)) for symbol in range(WORDS)
+    ], dim=1)  # fmt: skip
+    losses = option_losses(images, texts, lexicon.surrogate.scale)
     for row in range(5):
         exact = by_trying(lexicon, images, captions, choice, row, position) - loss_of(
             lexicon, images, captions, choice
         )
         assert torch.allclose(losses[row, 1:] - losses[row, 0], exact, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1.0, 14.0, 100.0])
+def test_option_losses_are_exact_where_one_text_takes_all_of_a_softmax(scale):
+    images = F.normalize(torch.randn(6, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64), dim=-1)
+    texts = torch.stack([images, images.roll(1, 0)], dim=1)
+    losses = option_losses(images.float(), texts.float(), torch.tensor(scale))
+    present = clip_loss(images, texts[:, 0], torch.tensor(scale, dtype=torch.float64)).item()
+    for row in range(6):
+        changed = texts[:, 0].clone()
+        changed[row] = texts[row, 1]
+        exact = clip_loss(images, changed, torch.tensor(scale, dtype=torch.float64)).item() - present
+        assert (losses[row, 1] - losses[row, 0]).item() == pytest.approx(exact, rel=1e-4)
 
 
 def test_flip_with_every_candidate_finds_the_best_word_of_each_row():

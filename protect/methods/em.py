@@ -6,7 +6,7 @@ import torch
 
 from protect.batches import Window
 from protect.budget import Budget
-from protect.methods.frozen import per_image_protector, surrogate_tensors
+from protect.methods.frozen import fitted_per_image, per_image_protector
 from protect.methods.minimise import Minimiser
 from protect.noise import PerImage
 from protect.settings import Recipe
@@ -18,7 +18,7 @@ def fit(window: Window, recipe: Recipe, report: Callable[[str], None]) -> Fitted
     choice = torch.zeros(len(window), 0, dtype=torch.long)
     carrier = PerImage(window, Budget(recipe.noise.epsilon))
     surrogate = Minimiser(window, recipe, (), choice, carrier, shuffle=False, report=report).run()
-    return Fitted((), surrogate_tensors(surrogate, window, recipe))
+    return fitted_per_image(surrogate, (), window, choice, recipe)
 
 
 def protector(fitted: Fitted, recipe: Recipe) -> Callable[[Batch], Protection]:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from protect.alphabet import draw_alphabet
 from protect.batches import Window
 from protect.budget import Budget
-from protect.methods import code
-from protect.methods.frozen import per_image_protector, surrogate_tensors
+from protect.methods import by_word
+from protect.methods.frozen import fitted_per_image, per_image_protector
 from protect.methods.minimise import Minimiser
 from protect.noise import Carrier, PerImage, PerWord
 from protect.settings import Recipe
@@ -28,17 +28,17 @@ def fit(window: Window, recipe: Recipe, report: Callable[[str], None]) -> Fitted
     budget = Budget(recipe.noise.epsilon)
     carrier: Carrier = PerImage(window, budget)
     if recipe.mem.share == "word":
-        patterns = code.draw_patterns(recipe, window.size)
+        patterns = by_word.draw_patterns(recipe, window.size)
         if recipe.mem.start == "zero":
             patterns = patterns * 0
         carrier = PerWord(patterns.to(choose_device(recipe.fit.device)), budget)
     surrogate = Minimiser(window, recipe, alphabet, choice, carrier, shuffle=True, report=report).run()
     if isinstance(carrier, PerWord):
         return Fitted(alphabet, {"patterns": carrier.patterns.cpu()})
-    return Fitted(alphabet, surrogate_tensors(surrogate, window, recipe))
+    return fitted_per_image(surrogate, alphabet, window, choice, recipe)
 
 
 def protector(fitted: Fitted, recipe: Recipe) -> Callable[[Batch], Protection]:
     if recipe.mem.share == "image":
         return per_image_protector(fitted, recipe, shuffle=True)
-    return code.protector(fitted, recipe)
+    return by_word.protector(fitted, recipe)

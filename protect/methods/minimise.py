@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import torch
@@ -13,13 +13,15 @@ from protect.losses import clip_loss
 from protect.noise import Carrier
 from protect.seeds import derive, generator
 from protect.settings import Recipe
-from protect.surrogate import Surrogate, choose_device, families, load_surrogate, optimizer
+from protect.surrogate import Surrogate, autocast_type, choose_device, families, load_surrogate, optimizer
+from protect.text_tower import text_features
 from protect.transformations import through
 from protect.trigger import Choice, Lexicon, flip
 from protect.types import Batch, Images, Tokens, Words
 
 Report = Callable[[str], None]
 REPORTS = 20  # lines of progress in a run
+AS_FOUND = "auto"
 
 
 @dataclass
@@ -50,16 +52,13 @@ class Minimiser:
         order = self.window.forever(fit.batch, self.random)
         for number in range(mem.rounds):
             if number == 0 or (mem.fresh_every and number % mem.fresh_every == 0):
-                self._start_surrogate(number)
-            learned = self._learn(list(islice(order, mem.surrogate_steps)))
-            self.surrogate.train(bool(mem.fresh_every)).requires_grad_(False)  # young norms have no averages yet
+                self.start_surrogate(number)
+            learned = self.learn(list(islice(order, mem.surrogate_steps)))
+            self.freeze()
             for rows in self._noise_order(order) if self._ready(learned) else ():
-                batch = self._batch(rows)
                 if number < mem.text_rounds and self.alphabet:
-                    self.choice[rows] = self._flip(rows, batch)
-                self.carrier.improve(
-                    rows, batch.images, self.choice[rows], self._loss(rows, batch), self.recipe.noise
-                )
+                    self.search_words(rows)
+                self.move_noise(rows)
             if (number + 1) % -(-mem.rounds // REPORTS) == 0 or number + 1 == mem.rounds:
                 self.report(f"round {number + 1}/{mem.rounds}: surrogate loss {learned:.3f}")
         return self.surrogate
@@ -74,12 +73,12 @@ class Minimiser:
         count = self.recipe.mem.noise_batches
         return islice(order, count) if count else self.window.epoch(self.recipe.fit.batch, self.random)
 
-    def _start_surrogate(self, number: int) -> None:
+    def start_surrogate(self, number: int) -> None:
         self.surrogate = surrogate_of(self.recipe, number)
         self.lexicon = Lexicon(self.surrogate, self.alphabet, self.recipe.trigger.trigger_style)
         self.optimizer = optimizer(self.surrogate, self.recipe.mem.learning_rate, self.recipe.mem.weight_decay)
 
-    def _learn(self, order: Sequence[Tensor]) -> float:
+    def learn(self, order: Sequence[Tensor]) -> float:
         """The surrogate takes one step on each batch as it is protected now; returns the mean loss."""
         self.surrogate.train().requires_grad_(True)
         total = 0.0
@@ -88,7 +87,7 @@ class Minimiser:
             noise = self.carrier.noise(rows, batch.images, self.choice[rows])
             loss = clip_loss(
                 self.surrogate.images(self.transform(batch.images + noise / 255, self.random)),
-                self.surrogate.text(self._tokens(batch, self.choice[rows])),
+                self.surrogate.text(self.tokens(batch, self.choice[rows])),
                 self.surrogate.scale,
             )
             self.optimizer.zero_grad()
@@ -97,19 +96,30 @@ class Minimiser:
             total += loss.item()
         return total / len(order)
 
-    def _flip(self, rows: Tensor, batch: Batch) -> Choice:
+    def freeze(self) -> None:
+        """The surrogate as word and noise steps use it: nothing of it moves or needs a gradient."""
+        self.surrogate.train(bool(self.recipe.mem.fresh_every)).requires_grad_(False)  # young norms have no averages
+
+    def search_words(self, rows: Tensor) -> None:
+        """The word step of these pairs; what their images show is computed once."""
+        batch = self._batch(rows)
         noise = self.carrier.noise(rows, batch.images, self.choice[rows])
         with torch.no_grad():
             features = self.surrogate.images(batch.images + noise / 255)
         captions = [self.surrogate.encode(caption) for caption in draw_captions(batch, self.random)]
-        return flip(self.lexicon, features, captions, self.choice[rows], self.recipe.mem.candidates)
+        self.choice[rows] = flip(self.lexicon, features, captions, self.choice[rows], self.recipe.mem.candidates)
+
+    def move_noise(self, rows: Tensor) -> None:
+        """The noise steps of these pairs."""
+        batch = self._batch(rows)
+        loss = self._loss(rows, batch)
+        self.carrier.improve(rows, batch.images, self.choice[rows], loss, self.recipe.noise)
 
     def _loss(self, rows: Tensor, batch: Batch) -> Callable[[Images], Tensor]:
         """The batch's loss as a function of its images; every call sees other captions."""
 
         def loss(images: Images) -> Tensor:
-            with torch.no_grad():
-                texts = self.surrogate.text(self._tokens(batch, self.choice[rows], self.shuffle))
+            texts = text_features(self.surrogate, self.tokens(batch, self.choice[rows], self.shuffle))
             return clip_loss(self.surrogate.images(self.transform(images, self.random)), texts, self.surrogate.scale)
 
         return loss
@@ -118,7 +128,8 @@ class Minimiser:
         batch = self.window.batch(rows)
         return Batch(batch.keys, batch.images.to(self.device), batch.captions)
 
-    def _tokens(self, batch: Batch, choice: Choice, shuffle: bool = False) -> Tokens:
+    def tokens(self, batch: Batch, choice: Choice, shuffle: bool = False) -> Tokens:
+        """Token rows of captions drawn anew, with these words; shuffled, the words stay and the captions move."""
         captions = draw_captions(batch, self.random)
         if shuffle:
             captions = [captions[i] for i in torch.randperm(len(captions), generator=self.random).tolist()]
@@ -137,6 +148,17 @@ def surrogate_of(recipe: Recipe, number: int) -> Surrogate:
     turn = number // every if every else 0
     device = choose_device(fit.device)
     names = families(fit.surrogate, device)
-    return load_surrogate(
+    surrogate = load_surrogate(
         names[turn % len(names)], device, fit.pretrained, fit.size, derive(fit.seed, "surrogate", turn)
     )
+    if fit.precision != AS_FOUND:
+        surrogate.autocast_type = torch.bfloat16 if fit.precision == "bf16" else None
+    return surrogate
+
+
+def settled(recipe: Recipe) -> Recipe:
+    """The recipe with the precision that this machine computes fastest in: a busy one must not decide anew later."""
+    if recipe.fit.precision != AS_FOUND:
+        return recipe
+    fast = autocast_type(choose_device(recipe.fit.device)) is not None
+    return replace(recipe, fit=replace(recipe.fit, precision="bf16" if fast else "fp32"))

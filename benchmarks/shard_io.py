@@ -1,0 +1,159 @@
+"""What phase 2 costs beside its computing: shards alone against a plain loop, and whole runs against pure compute.
+
+    python benchmarks/shard_io.py
+
+First table: read, decode, encode at the same quality, write; ours through the tool's own reader, codec, threads and
+writer, the loop with tarfile and Pillow and nothing else. Second table: `protect shards` on one shard, and the time
+that the protector alone takes for the same batches.
+"""
+
+import argparse
+import io
+import shutil
+import tarfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from common import DATA, ROOT, RUNS, save, table
+from PIL import Image
+
+from protect.batches import Window
+from protect.images import decode, encode
+from protect.plan import make_plan
+from protect.protector import Protector, fit
+from protect.run import fill_window, pictures_at_once, protect_shards
+from protect.settings import FitSettings, MemSettings, PublishSettings, Recipe
+from protect.shards import ShardWriter, find_shards, image_member, read_samples, replace_members, split_name
+from protect.types import Batch, Sample
+
+SETS = {"collage-64": "collage-64/train/00000.tar", "flickr8k-mini": "flickr8k-mini/00000.tar"}
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+PUBLISH = PublishSettings(urls="keep")
+AHEAD = 16
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=3, help="the best of these counts")
+    parser.add_argument("--methods", default="code,em", help="of the second table")
+    parser.add_argument("--surrogate", default="tiny-resnet")
+    parser.add_argument("--clock", choices=list(CLOCKS), default="wall")
+    settings = parser.parse_args()
+    folder = RUNS / "shard_io"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    clock = CLOCKS[settings.clock]
+    shards = [shard_row(name, DATA / place, folder, settings.repeats, clock) for name, place in SETS.items()]
+    print(table(shards))
+    runs = [run_row(method, settings.surrogate, folder, clock) for method in settings.methods.split(",")]
+    print(table(runs))
+    print(save("shard_io", vars(settings), {"shards": shards, "runs": runs}).relative_to(ROOT))
+
+
+def shard_row(name: str, shard: Path, folder: Path, repeats: int, clock: Callable[[], float]) -> dict[str, Any]:
+    pairs = sum(bool(sample.key) for sample in read_samples(shard))
+    loops, ours = (
+        min(seconds(lambda: work(shard, folder / "out.tar"), clock) for _ in range(repeats))  # noqa: B023
+        for work in (plain_loop, our_path)
+    )
+    return {
+        "set": name,
+        "pairs": pairs,
+        "loop pairs/s": pairs / loops,
+        "ours pairs/s": pairs / ours,
+        "ratio": loops / ours,
+    }
+
+
+def plain_loop(shard: Path, out: Path) -> None:
+    with tarfile.open(shard) as source, tarfile.open(out, "w") as target:
+        for member in source:
+            file = source.extractfile(member)
+            if file is None:
+                continue
+            data = file.read()
+            if member.name.endswith((".jpg", ".jpeg")):
+                pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+                buffer = io.BytesIO()
+                Image.fromarray(pixels).save(buffer, "JPEG", quality=PUBLISH.jpeg_quality, subsampling=0)
+                data = buffer.getvalue()
+            info = tarfile.TarInfo(member.name)
+            info.size = len(data)
+            target.addfile(info, io.BytesIO(data))
+
+
+def our_path(shard: Path, out: Path) -> None:
+    with ThreadPoolExecutor(pictures_at_once([shard], PUBLISH)) as pool, ShardWriter(out) as writer:
+        for sample in ahead(read_samples(shard), pool):
+            writer.write(sample)
+        writer.commit()
+
+
+def ahead(samples: Iterator[Sample], pool: ThreadPoolExecutor) -> Iterator[Sample]:
+    waiting: deque = deque()
+    for sample in samples:
+        waiting.append(pool.submit(again, sample))
+        if len(waiting) > AHEAD:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def again(sample: Sample) -> Sample:
+    """A sample whose picture was decoded and encoded."""
+    image = image_member(sample)
+    if image is None:
+        return sample
+    photo = decode(image.data, PUBLISH.max_pixels)
+    return replace_members(sample, {split_name(image.name)[1]: encode(photo, photo.color, PUBLISH)})
+
+
+def run_row(method: str, surrogate: str, folder: Path, clock: Callable[[], float]) -> dict[str, Any]:
+    """A whole run on pairs that the fit has not seen, beside the protector alone."""
+    shards = find_shards([str(DATA / SETS["collage-64"])])
+    recipe = Recipe(FitSettings(method, (surrogate,), window=128), mem=MemSettings(rounds=1, surrogate_steps=1))
+    protector = unseen(fit(fill_window(shards, recipe, PUBLISH), recipe))
+    window = fill_window(shards, Recipe(FitSettings("em", (surrogate,), window=1000)), PUBLISH)
+    protector.protect(window.batch(torch.arange(2)))
+    compute = seconds(lambda: [protector.protect(batch) for batch in batches(window)], clock)
+    plan = make_plan([str(shards[0])], folder / method, PUBLISH)
+    whole = seconds(lambda: protect_shards(plan, recipe, protector), clock)
+    return {
+        "method": method,
+        "pairs": len(window),
+        "compute s": compute,
+        "run s": whole,
+        "overhead ms/pair": 1000 * (whole - compute) / len(window),
+        "overhead": whole / compute - 1,
+    }
+
+
+def unseen(protector: Protector) -> Protector:
+    """The protector without what it kept for its window."""
+    return Protector(
+        protector.recipe,
+        type(protector.fitted)(protector.fitted.alphabet, protector.fitted.tensors),
+        protector.size,
+        protector.fingerprint,
+        protector.pairs,
+    )
+
+
+def batches(window: Window) -> Iterator[Batch]:
+    return (window.batch(rows) for rows in torch.arange(len(window)).split(128))
+
+
+def seconds(work: Callable[[], Any], clock: Callable[[], float]) -> float:
+    begin = clock()
+    work()
+    return clock() - begin
+
+
+if __name__ == "__main__":
+    main()
