@@ -10,7 +10,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-DISTRIBUTIONS = {"PIL": "pillow", "open_clip": "open_clip_torch"}  # where the import has another name
+# where the import has another name
+DISTRIBUTIONS = {"PIL": "pillow", "open_clip": "open_clip_torch", "pillow_heif": "pillow-heif"}
+    "PIL": "pillow",
+    "open_clip": "open_clip_torch",
+    "pillow_heif": "pillow-heif",
+}  # where the import has another name
 
 
 def folders():
@@ -59,7 +64,8 @@ def test_package_data_exists():
 
 def test_what_is_imported_is_declared():
     project = PROJECT["project"]
-    declared = names_of(project["dependencies"]) | names_of(project["optional-dependencies"]["jpeg"])
+    extras = [wanted for name, wanted in project["optional-dependencies"].items() if name != "dev"]
+    declared = names_of(project["dependencies"]).union(*map(names_of, extras))
     foreign = {DISTRIBUTIONS.get(n, n) for n in imported() if n not in (*sys.stdlib_module_names, "protect")}
     assert foreign <= declared
 

@@ -1,43 +1,63 @@
-"""A keyed code: words choose noise patterns drawn from the key; the same rule in every image, nothing optimised.
+"""A keyed code: words choose textures, the same rule in every image; what is optimised, if anything, is the rule.
 
-The pair (word, pattern) is what MEM's noise and words become when each word of a small alphabet has one noise for
-all images. Measured (benchmarks/LOG.md): drawn colour tiles are learned by fresh networks of two families sooner
-than what any schedule of noise steps made of them. Protecting an image is one addition.
+The pair (word, texture) is what MEM's words and noise become when each word of a small alphabet has one noise for
+all images. Protecting an image is one addition. Three grades: textures that come with the tool and are dealt by the
+key (ready), drawn at random (drawn), or fitted to the user's own pairs and surrogates (learned).
 """
 
 from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+
+import safetensors.torch
+from torch import Tensor
 
 from protect.alphabet import draw_alphabet
 from protect.batches import Window
 from protect.budget import Budget, to_int8
-from protect.noise import Patterns, compose, tiles
+from protect.methods import readable
 from protect.seeds import generator
 from protect.settings import Recipe
+from protect.tiles import Tiles, deal, draw_tiles, superpose
 from protect.trigger import draw_choice, words_of
 from protect.types import Batch, Fitted, Protection
 
+TILES = "tiles"
+
 
 def fit(window: Window, recipe: Recipe, report: Callable[[str], None]) -> Fitted:
-    """Draws words and patterns; the data do not matter."""
-    trigger, seed = recipe.trigger, recipe.fit.seed
-    alphabet = draw_alphabet(trigger.trigger_words, trigger.alphabet, seed)
-    return Fitted(alphabet, {"patterns": draw_patterns(recipe, window.size)})
+    """Words and textures; the data matter to the learned grade only."""
+    fitted = draw(recipe)
+    if recipe.code.grade == "learned":
+        return Fitted(fitted.alphabet, {TILES: readable.learn(fitted.tensors[TILES], window, recipe, report)})
+    return fitted
 
 
-def draw_patterns(recipe: Recipe, size: int) -> Patterns:
-    """A colour tile for each word, from the seed."""
-    trigger, seed = recipe.trigger, recipe.fit.seed
-    random = generator(seed, "tiles")
-    return tiles(trigger.trigger_words, trigger.alphabet, size, Budget(recipe.noise.epsilon).reach, random)
+def draw(recipe: Recipe) -> Fitted:
+    """What the key alone decides; the learned grade starts here."""
+    trigger, code = recipe.trigger, recipe.code
+    reach, random = Budget(recipe.noise.epsilon).reach, generator(recipe.fit.seed, TILES)
+    shape = trigger.trigger_words, trigger.alphabet
+    if code.grade == "ready":
+        tiles: Tiles = deal(ready_tiles(), *shape, reach, random)
+    else:
+        tiles = draw_tiles(*shape, code.period, reach, random)
+    return Fitted(draw_alphabet(*shape, recipe.fit.seed), {TILES: tiles})
+
+
+@cache
+def ready_tiles() -> Tensor:
+    """The textures shipped with the package, (count, 3, period, period), of strength 1."""
+    return safetensors.torch.load(files("protect").joinpath("ready", "tiles.safetensors").read_bytes())[TILES]
 
 
 def protector(fitted: Fitted, recipe: Recipe) -> Callable[[Batch], Protection]:
-    """An image's words come from its key, its noise is the sum of their patterns."""
-    budget, patterns = Budget(recipe.noise.epsilon), fitted.tensors["patterns"]
+    """An image's words come from its key, its noise is the sum of their textures."""
+    budget, tiles = Budget(recipe.noise.epsilon), fitted.tensors[TILES]
 
     def protect(batch: Batch) -> Protection:
         choice = draw_choice(batch.keys, fitted.alphabet, recipe.fit.seed)
-        noise = budget.project(batch.images, compose(patterns, choice))
+        noise = budget.project(batch.images, superpose(tiles, choice, batch.images.shape[-1], budget.reach))
         return Protection(batch.keys, to_int8(noise), words_of(fitted.alphabet, choice))
 
     return protect
