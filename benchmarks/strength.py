@@ -23,6 +23,7 @@ TEST = str(DATA / "collage-64/test")
 I2T, T2I = "text_retrieval_recall@10", "image_retrieval_recall@10"
 CHANCE = 10 / 1000  # ten of the 1,000 test pairs, one caption each
 ATTACKERS = ("tiny-resnet", "tiny-vit")
+AS_WRITTEN = ("--augment", "none", "--countermeasures", "none", "--mix", "1", "--jobs", "1")
 METHODS: dict[str, list[str]] = {
     "random": ["--method", "random"],
     "code": ["--method", "code"],
@@ -72,7 +73,7 @@ def make(out: Path, method: str, epsilon: float) -> dict[str, float]:
 def attack(folder: Path, methods: list[str], seeds: int, epochs: int) -> None:
     """Every attacker on every arm, side by side."""
     arms = [argument for method in methods[:-1] for argument in ("--arm", f"{method}={folder / method}")]
-    recipe = ["--test", TEST, "--seeds", str(seeds), "--epochs", str(epochs)]
+    recipe = ["--test", TEST, "--seeds", str(seeds), "--epochs", str(epochs), *AS_WRITTEN]
     verify = [sys.executable, "-P", "-m", "protect.cli", "verify", CLEAN, str(folder / methods[-1]), *arms, *recipe]
     processes = [
         subprocess.Popen(

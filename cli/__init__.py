@@ -7,7 +7,7 @@ import click
 
 import protect
 
-COMMANDS = ("fit", "shards", "inspect", "verify")
+COMMANDS = ("fit", "shards", "photos", "watch", "inspect", "verify", "unlearn")
 
 
 class Lazy(click.Group):

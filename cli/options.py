@@ -37,14 +37,14 @@ def _as_tuple(value: Any) -> Any:
 def _option(field: Field, default: Any) -> Callable[[Any], Any]:
     default = (field.default if field.default is not MISSING else None) if default is None else default
     name = "--" + field.name.replace("_", "-")
-    kind: Any = CommaList() if isinstance(default, tuple) else type(default)
+    kind: Any = CommaList(type(default[0]) if default else str) if isinstance(default, tuple) else type(default)
     if field.metadata["choices"] and default != "":
         kind = click.Choice(list(field.metadata["choices"]))
     elif field.metadata["choices"]:
         kind = click.Choice([*field.metadata["choices"], ""])
     if isinstance(default, bool):
         name, kind = f"{name}/--no-{field.name.replace('_', '-')}", None
-    shown = ",".join(default) if isinstance(default, tuple) else default
+    shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
     return click.option(
         name, field.name, default=default, type=kind, show_default=str(shown) if shown != "" else False,
         help=field.metadata["help"],
@@ -52,16 +52,21 @@ def _option(field: Field, default: Any) -> Callable[[Any], Any]:
 
 
 class CommaList(click.ParamType):
-    """A list written with commas."""
+    """A list written with commas, its items words or numbers."""
 
     name = "a,b,..."
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
-        if isinstance(value, tuple | list):  # a preset's, a TOML file's
-            return tuple(str(item) for item in value)
-        if not isinstance(value, str):
+    def __init__(self, kind: type = str) -> None:
+        self.kind = kind
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[Any, ...]:
+        if not isinstance(value, str | tuple | list):
             self.fail(f"expected words with commas between or a list, got {value!r}", param, ctx)
-        return tuple(item.strip() for item in value.split(",") if item.strip())
+        items = value.split(",") if isinstance(value, str) else value  # a list: a preset's, a TOML file's
+        try:
+            return tuple(self.kind(item) for item in (str(item).strip() for item in items) if item)
+        except ValueError:
+            self.fail(f"expected numbers with commas between, got {value!r}", param, ctx)
 
 
 def recipe_options(command: Any) -> Any:

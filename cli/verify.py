@@ -1,6 +1,6 @@
 """protect verify: what an attacker learns from the published files."""
 
-import json
+from functools import partial
 from pathlib import Path
 
 import click
@@ -14,23 +14,30 @@ from .options import build, settings_options
 @click.argument("clean")
 @click.argument("protected")
 @click.option("--test", help="clean pairs that no arm holds  [default: a tenth of CLEAN, held out]")
-@click.option("--arm", "arms", multiple=True, metavar="NAME=SHARDS", help="a further arm; may be repeated")
+@click.option("--arm", "arms", multiple=True, metavar="NAME=FILES", help="further protected files; may be repeated")
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), help="folder for reports and finished runs; run again to go on"
 )
+@click.option("--cheap", is_flag=True, help="no training: leaks, words, distortion and how visible it is, in seconds")
 @click.option("--json", "as_json", is_flag=True, help="print everything as JSON instead of the table")
 @settings_options(VerifySettings)
-def verify(clean, protected, test, arms, out, as_json, **values):
-    """Train attackers on CLEAN and PROTECTED shards as published, and compare what they learn."""
-    from protect.verify.arms import compare
-    from protect.verify.result import to_dict, to_text
+def verify(clean, protected, test, arms, out, cheap, as_json, **values):
+    """Train attackers on CLEAN and PROTECTED shards or photo folders as published, and compare what they learn."""
+    from protect.verify.comparison import check, compare
+    from protect.verify.report import to_dict, to_json, to_text
 
-    settings = build(VerifySettings, values)
-    sources = {"protected": protected}
+    settings, further = build(VerifySettings, values), dict[str, str]()
     for arm in arms:
         name, equals, source = arm.partition("=")
-        if not (name and equals and source) or name in sources:
-            raise click.UsageError(f"--arm: expected NAME=SHARDS with a new name, got {arm!r}")
-        sources[name] = source
-    found = compare(clean, sources, test, settings, out, lambda line: click.echo(line, err=True))
-    click.echo(json.dumps(to_dict(found), indent=1) if as_json else to_text(found))
+        if not (name and equals and source) or name in further:
+            raise click.UsageError(f"--arm: expected NAME=FILES with a new name, got {arm!r}")
+        further[name] = source
+    if cheap and settings.require:
+        raise click.UsageError("--require: expected a comparison that trains, got --cheap; drop one of them")
+    progress = partial(click.echo, err=True)
+    if cheap:
+        found = check(clean, protected, settings, out, progress)
+    else:
+        found = compare(clean, protected, test, settings, further, out, progress)
+    click.echo(to_json(to_dict(found)).rstrip() if as_json else to_text(found))
+    return 0 if found.passed else 1

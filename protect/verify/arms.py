@@ -1,182 +1,120 @@
-"""The comparison: every arm, attacker and seed by one recipe; finished runs are kept for a restart."""
+"""The rows every verdict needs, made by the verifier itself from published and clean pairs."""
 
-import hashlib
-import json
-import os
-import platform
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, replace
-from importlib.metadata import version
-from itertools import product
-from math import ceil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
-import protect
-from protect.metrics import chance
+import numpy as np
+
 from protect.seeds import derive
-from protect.settings import VerifySettings
-from protect.shards import find_shards
-from protect.surrogate import autocast_type, choose_device
-from protect.verify.attackers import new_attacker, train
-from protect.verify.pairs import Pairs, read_pairs
-from protect.verify.result import Comparison, EpochResult, Run, Source, progress_line, save
-
-CLEAN, TEST = "clean", "test"
-HELD_OUT = 10  # without a test set, about one key in this many is kept from every arm
-PACKAGES = ("torch", "open_clip_torch", "pillow", "webdataset")
+from protect.verify.differences import Differences, Trigger, deal, differences, strip
+from protect.verify.pairs import Pairs
+from protect.verify.pictures import Pictures
+from protect.verify.result import CLEAN, MANDATORY, PROTECTED
 
 
-def compare(
-    clean: str,
-    arms: Mapping[str, str],
-    test: str | None,
-    settings: VerifySettings,
-    out: Path | None = None,
-    progress: Callable[[str], None] = lambda line: None,
-) -> Comparison:
-    """Trains every attacker on `clean` and on each arm: the same keys, number of steps and recipe in all.
+@dataclass(frozen=True)
+class Material:
+    """What rows are made from, pictures near `size`: clean and published pairs, and where they were read.
 
-    Sources are as for `find_shards`. Without `test`, about a tenth of the keys of `clean` is held out of
-    every arm, and its clean pairs are the test. With `out`, finished runs are kept in out/runs.jsonl, where a
-    hash of data, recipe and seed finds them again, and the reports are written beside it.
-    Raises ValueError for data that cannot be compared.
+    sources: clean, protected and further arms, as for `scrape`. folder: where rows may put their pictures.
     """
-    if {CLEAN, TEST} & set(arms):
-        names = ", ".join(arms)
-        raise ValueError(f"arms: expected names other than {CLEAN} and {TEST}, got {names}; rename it")
-    settings = replace(settings, device=str(choose_device(settings.device)))
-    sources = {TEST: test or clean, CLEAN: clean, **arms}
-    shards = {name: shard_hashes(source) for name, source in sources.items()}
-    if test is not None:
-        _check_apart(shards)
-    sizes = {attacker: new_attacker(attacker, settings, seed=0).size for attacker in settings.attackers}
-    kept, data, runs = KeptRuns(out), dict[str, Source](), list[Run]()
-    for size in sorted(set(sizes.values())):
-        attackers = [attacker for attacker in sizes if sizes[attacker] == size]
-        for arm, pairs in _read(sources, size, settings.limit, held_out=test is None):
-            data[arm] = Source(arm, len(pairs), pairs.skipped, shards[arm])
-            if arm == TEST:
-                judged = pairs
-                continue
-            steps = data[CLEAN].pairs // settings.batch
-            hashes = [shards[arm], shards[CLEAN], shards[TEST], test is None]
-            for attacker, seed in product(attackers, range(settings.seeds)):
-                name = f"{arm}, {attacker}, seed {seed}"
-                identity = _identity(hashes, arm, attacker, seed, settings)
-                run = kept.get(identity)
-                if run is None:
-                    results = train(pairs, judged, attacker, settings, seed, steps)
-                    epochs = tuple(_watched(results, name, settings.epochs, progress))
-                    run = kept.add(Run(identity, arm, attacker, seed, epochs))
-                else:
-                    progress(f"{name}: kept from before")
-                runs.append(run)
-    found = Comparison(
-        settings=asdict(settings),
-        versions=_versions(settings),
-        test=data.pop(TEST),
-        arms=tuple(data.values()),
-        chance=chance([len(captions) for captions in judged.captions]),
-        runs=tuple(runs),
+
+    size: int
+    clean: Pairs
+    protected: Pairs
+    sources: dict[str, str]
+    folder: Path = field(compare=False)
+
+    @cached_property
+    def found(self) -> Differences:
+        return differences(self.clean, self.protected)
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """Number of each key's clean pair."""
+        return {key: i for i, key in enumerate(self.clean.keys)}
+
+    def path(self, row: str) -> Path:
+        """A file for a row's pictures."""
+        return self.folder / f"{derive(self.size, row):x}.pixels"
+
+
+def clean(material: Material) -> Pairs:
+    return material.clean
+
+
+def random_noise(material: Material) -> Pairs:
+    """Clean pairs with random signs of the published noise's size, fixed for each picture."""
+    epsilon, pairs = material.found.epsilon, material.clean
+    if not epsilon:
+        return pairs
+
+    def noisy() -> Iterator[np.ndarray]:
+        for key, picture in zip(pairs.keys, pairs.pictures, strict=True):
+            signs = np.random.default_rng(derive(0, "random-noise", key)).integers(0, 2, picture.shape, np.int16)
+            yield (picture + (2 * signs - 1) * epsilon).clip(0, 255).astype(np.uint8)
+
+    return replace(pairs, pictures=Pictures.write(material.path("random-noise"), noisy()))
+
+
+def random_trigger(material: Material) -> Pairs:
+    """Clean pairs with the planted words dealt out at random: as many, at the same place, bound to nothing."""
+    pairs, triggers = material.clean, list(material.found.triggers.values())
+    if not triggers:
+        return pairs
+    dealt = deal(triggers, len(pairs), np.random.default_rng(derive(0, "random-trigger")))
+    return pairs.recaptioned(
+        [
+            tuple(_around(line, trigger) for line in lines)
+            for lines, trigger in zip(pairs.captions, dealt, strict=True)
+        ]
     )
-    if out is not None:
-        save(found, out)
-    return found
 
 
-def _read(sources: Mapping[str, str], size: int, limit: int, held_out: bool) -> Iterator[tuple[str, Pairs]]:
-    """Test pairs, clean ones, then every other arm's pairs of the keys that clean has."""
-    if held_out:
-        yield TEST, read_pairs([sources[TEST]], size, ceil(limit / (HELD_OUT - 1)), is_held_out)
-    else:
-        yield TEST, read_pairs([sources[TEST]], size)
-    clean = read_pairs([sources[CLEAN]], size, limit, lambda key: not (held_out and is_held_out(key)))
-    keys = frozenset(clean.keys)
-    yield CLEAN, clean
-    del clean  # a large set: only one arm at a time stays in memory
-    for arm, source in sources.items():
-        if arm not in (TEST, CLEAN):
-            yield arm, read_pairs([source], size, keep=keys.__contains__)
+def _around(caption: str, trigger: Trigger) -> str:
+    return " ".join((*trigger[0], caption, *trigger[1]))
 
 
-def is_held_out(key: str) -> bool:
-    """Whether a key belongs to the test when there is no test set; the same on every run and machine."""
-    return derive(0, TEST, key) % HELD_OUT == 0
+def protected(material: Material) -> Pairs:
+    return material.protected
 
 
-def shard_hashes(source: str) -> dict[str, str]:
-    """SHA-256 of every shard's bytes, by file name."""
-    found = {}
-    for shard in find_shards([source]):
-        with shard.open("rb") as file:
-            found[shard.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+def trigger_stripped(material: Material) -> Pairs:
+    """Published pairs without as many first and last words as were planted in that caption, else in most."""
+    pairs, found = material.protected, material.found
+
+    def lines(key: str, captions: tuple[str, ...]) -> tuple[str, ...]:
+        trigger = found.triggers.get(key)
+        first, last = found.usual if trigger is None else (len(trigger[0]), len(trigger[1]))
+        return tuple(line for line in (strip(caption, first, last) for caption in captions) if line)
+
+    return pairs.recaptioned([lines(*pair) for pair in zip(pairs.keys, pairs.captions, strict=True)])
 
 
-def _check_apart(shards: Mapping[str, dict[str, str]]) -> None:
-    trained = {digest: arm for arm in shards if arm != TEST for digest in shards[arm].values()}
-    for name, digest in shards[TEST].items():
-        if digest in trained:
-            raise ValueError(
-                f"test: expected pairs that no arm trains on, got {name}, also in {trained[digest]}; "
-                "without a test, a part of the clean pairs is held out"
-            )
+def clean_captions(material: Material) -> Pairs:
+    """Published pictures with the clean captions put back."""
+    own = dict(zip(material.clean.keys, material.clean.captions, strict=True))
+    return material.protected.recaptioned([own[key] for key in material.protected.keys])
 
 
-def _identity(data: list[object], arm: str, attacker: str, seed: int, settings: VerifySettings) -> str:
-    """A hash of what decides a run's outcome: data, recipe, attacker, seed, version of this tool."""
-    recipe = {k: v for k, v in asdict(settings).items() if k not in ("attackers", "seeds")}
-    parts = [protect.__version__, data, arm, attacker, seed, recipe]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+MAKERS: dict[str, Callable[[Material], Pairs]] = dict(
+    zip(MANDATORY, (clean, random_noise, random_trigger, protected, trigger_stripped, clean_captions), strict=True)
+)
+PICTURES_OF = {name: CLEAN if name in MANDATORY[:3] else PROTECTED for name in MANDATORY}
 
 
-def _watched(
-    results: Iterator[EpochResult], run: str, epochs: int, progress: Callable[[str], None]
-) -> Iterator[EpochResult]:
-    for result in results:
-        progress(progress_line(run, result, epochs))
-        yield result
-
-
-def _versions(settings: VerifySettings) -> dict[str, str]:
-    kind = autocast_type(choose_device(settings.device))
-    packages = {name: version(name) for name in PACKAGES}
-    own = {"protect": protect.__version__, "python": platform.python_version()}
-    return own | packages | {"precision": str(kind or "torch.float32")}
-
-
-class KeptRuns:
-    """Finished runs, one JSON line each in out/runs.jsonl; a line cut short by a kill is ignored."""
-
-    def __init__(self, out: Path | None) -> None:
-        self._runs: dict[str, Run] = {}
-        self._path = None if out is None else out / "runs.jsonl"
-        if self._path is None:
-            return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
-        if text and not text.endswith("\n"):
-            self._append("\n")  # so that the next line does not continue the broken one
-        for line in text.splitlines():
-            try:
-                fields = json.loads(line)
-                run = Run(**fields | {"epochs": tuple(EpochResult(**epoch) for epoch in fields["epochs"])})
-            except (ValueError, TypeError, KeyError):
-                continue
-            self._runs[run.id] = run
-
-    def get(self, identity: str) -> Run | None:
-        return self._runs.get(identity)
-
-    def add(self, run: Run) -> Run:
-        """Keep a run, on the disk before this returns."""
-        self._runs[run.id] = run
-        self._append(json.dumps(asdict(run)) + "\n")
-        return run
-
-    def _append(self, text: str) -> None:
-        if self._path is not None:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+def notes(found: Differences) -> dict[str, str]:
+    """What a reader must know of each of these rows."""
+    first, last = found.usual
+    words = " and ".join(f"{n} {where}" for n, where in ((first, "before"), (last, "behind")) if n) or "none"
+    unlike = f"; in {found.unlike} of {found.compared} captions the clean one was not found" if found.unlike else ""
+    return {
+        CLEAN: "what protection must take away",
+        "random-noise": f"clean pictures with random signs of {found.epsilon}/255, the rms of the published change",
+        "random-trigger": f"clean captions with the planted words ({words}) dealt out at random{unlike}",
+        PROTECTED: "the files as published",
+        "trigger-stripped": f"published, without the planted words ({words}){unlike}",
+        "clean-captions": "published pictures with the clean captions",
+    }

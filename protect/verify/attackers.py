@@ -1,65 +1,99 @@
-"""One attacker: a CLIP trained from scratch on published pairs and judged on clean ones after every epoch."""
+"""One attacker: a CLIP trained on published pairs and judged on clean ones after every epoch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from math import ceil, isfinite
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
+from PIL import Image
 from torch import Tensor
 
-from protect.losses import clip_loss
 from protect.metrics import retrieval
 from protect.seeds import derive, generator
 from protect.settings import VerifySettings
-from protect.surrogate import Surrogate, choose_device, load_surrogate
-from protect.types import Images, Pixels, Tokens
-from protect.verify.pairs import Pairs
+from protect.surrogate import Surrogate, choose_device, load_surrogate, optimizer, own_size
+from protect.types import Images, Pixels
+from protect.verify import tiny_hf
+from protect.verify.countermeasures.augmentation import VIEWS
+from protect.verify.lessons import LESSONS, Given
+from protect.verify.pairs import JudgedPairs, Pairs
 from protect.verify.result import EpochResult
 
 TEST_BATCH = 256
+View = Callable[[Image.Image], Image.Image]
+Rows = list[list[tuple[int, ...]]]  # token ids of every caption, by picture
 
 
-def new_attacker(name: str, settings: VerifySettings, seed: int) -> Surrogate:
-    """An untrained network; raises ValueError for names that are no model, or hold weights already."""
-    if Path(name).is_dir():
-        raise ValueError(
-            f"attackers: expected models to train from scratch, got the folder {name} of a trained one; "
-            "name tiny-resnet, tiny-vit or an open_clip model"
-        )
-    weights = derive(seed, "weights", name)
-    return load_surrogate(name, choose_device(settings.device), size=settings.size, seed=weights)
+def attacker_size(name: str, settings: VerifySettings) -> int:
+    """Side of the pictures that an attacker takes; raises ValueError for names that are no model."""
+    warm_folder = Path(name).is_dir() and settings.pretrained
+    own = tiny_hf.SIZE if name == tiny_hf.NAME else own_size(name)
+    return own if warm_folder else settings.size or own
+
+
+def new_attacker(name: str, settings: VerifySettings, seed: int, captions: Sequence[str] = ()) -> Surrogate:
+    """A network to train: untrained, or with the weights that `settings.pretrained` names.
+
+    captions: those of the training, from which tiny-hf learns its tokenizer. A Hugging Face folder gives its
+    architecture and tokenizer; its weights only when `pretrained` is set to anything.
+    Raises ValueError for names that are no model and weights that do not fit.
+    """
+    device, weights = choose_device(settings.device), derive(seed, "weights", name)
+    if name == tiny_hf.NAME:
+        if settings.pretrained:
+            raise ValueError(f"pretrained: expected attackers that can have weights, got {name}; leave it out")
+        with seeded(device, weights):
+            return tiny_hf.tiny_hf(captions, device, settings.size)
+    scratch = not settings.pretrained
+    return load_surrogate(name, device, settings.pretrained, settings.size, weights, scratch)
 
 
 def train(
-    pairs: Pairs, test: Pairs, name: str, settings: VerifySettings, seed: int, steps: int = 0
+    pairs: Pairs,
+    test: JudgedPairs,
+    name: str,
+    settings: VerifySettings,
+    seed: int,
+    steps: int = 0,
+    view: str = "openclip",
+    lesson: str = "",
 ) -> Iterator[EpochResult]:
-    """Yields the untrained network's result as epoch 0, then one result an epoch.
+    """Yields the network's result before any training as epoch 0, then one result an epoch.
 
-    The recipe: AdamW (no decay on vectors), one-cycle learning rate, fp32 or autocast as the device likes, no
-    augmentation. An epoch is `steps` batches (0: as many whole ones as there are pairs for), from a fresh
-    order; an image with several captions brings one of them, drawn anew each time.
+    The recipe: AdamW (no decay on vectors), one-cycle learning rate, fp32 or autocast as the device likes. An
+    epoch is `steps` batches (0: as many whole ones as there are pairs for), from a fresh order; an image with
+    several captions brings one of them, and is seen through `view` (one of VIEWS), both drawn anew each time.
+    lesson: one of LESSONS, "" for plain training. The same seed gives the same numbers.
     Raises ValueError when there are fewer pairs than a batch, or the loss stops being a number.
     """
     if len(pairs) < settings.batch:
         raise ValueError(f"batch: expected at most the arm's {len(pairs)} pairs, got {settings.batch}; lower it")
-    model = new_attacker(name, settings, seed)
+    model = new_attacker(name, settings, seed, [caption for lines in pairs.captions for caption in lines])
+    with seeded(model.device, derive(seed, "lesson", lesson)):
+        teacher = LESSONS[lesson](model, settings)
     steps = steps or len(pairs) // settings.batch
-    optimizer, schedule = _optimizer(model, settings, steps)
-    rows, test_rows = _encode(model, pairs), [row for rows in _encode(model, test) for row in rows]
+    adamw, total = optimizer(model, settings.learning_rate, settings.weight_decay), steps * settings.epochs
+    schedule = torch.optim.lr_scheduler.OneCycleLR(adamw, settings.learning_rate, total_steps=total)
+    rows, test_rows = encoded(model, pairs), [row for rows in encoded(model, test) for row in rows]
+    look = VIEWS[view](model.size)
     yield EpochResult(0, None, judge(model, test, test_rows), 0.0)
     for epoch in range(1, settings.epochs + 1):
-        begin, total = perf_counter(), torch.zeros((), device=model.device)
+        begin, losses = perf_counter(), torch.zeros((), device=model.device)
         random = generator(seed, "batches", epoch)
-        model.train()
-        for chosen in _batches(len(pairs), settings.batch, steps, random):
-            picks = torch.rand(len(chosen), generator=random).tolist()
-            captions = [rows[i][int(p * len(rows[i]))] for i, p in zip(chosen.tolist(), picks, strict=True)]
-            images = to_floats(pairs.images[chosen], model.device)
-            total += train_step(model, optimizer, images, model.rows(captions))
-            schedule.step()
-        loss = (total / steps).item()
+        with seeded(model.device, derive(seed, "views", epoch)):
+            teacher.begin(epoch, lambda: similarities(model, pairs, rows))
+            model.train()
+            for step, chosen in enumerate(batches(len(pairs), settings.batch, steps, random)):
+                captions = one_each(rows, chosen, random)
+                images = seen(pairs, chosen.tolist(), look, model.device)
+                done = ((epoch - 1) * steps + step) / total
+                losses += teacher.step(adamw, Given(chosen, images, captions, done))
+                schedule.step()
+        loss = (losses / steps).item()
         if not isfinite(loss):
             raise ValueError(
                 f"attacker {name}, epoch {epoch}: expected a finite loss, got {loss}; lower learning_rate"
@@ -68,19 +102,42 @@ def train(
         yield EpochResult(epoch, loss, judge(model, test, test_rows), seconds)
 
 
-def train_step(
-    model: Surrogate, optimizer: torch.optim.Optimizer, images: Images, tokens: Tokens
-) -> Float[Tensor, ""]:
-    """One step of contrastive training; returns the loss before it."""
-    loss = clip_loss(model.images(images), model.text(tokens), model.scale)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.detach()
+@contextmanager
+def seeded(device: torch.device, seed: int) -> Iterator[None]:
+    """torch's global generators set to a seed, and back as they were afterwards."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+def batches(count: int, batch: int, steps: int, random: torch.Generator) -> Int[Tensor, "steps batch"]:
+    """Pair numbers for every step: one order of the pairs, or as many as the steps need."""
+    orders = [torch.randperm(count, generator=random) for _ in range(ceil(steps * batch / count))]
+    return torch.cat(orders)[: steps * batch].view(steps, batch)
+
+
+def encoded(model: Surrogate, pairs: Pairs | JudgedPairs) -> Rows:
+    return [[model.encode(caption) for caption in captions] for captions in pairs.captions]
+
+
+def one_each(rows: Rows, chosen: Int[Tensor, " batch"], random: torch.Generator) -> list[tuple[int, ...]]:
+    """One caption for each chosen picture, drawn from its own."""
+    draws = torch.rand(len(chosen), generator=random).tolist()
+    return [rows[i][int(draw * len(rows[i]))] for i, draw in zip(chosen.tolist(), draws, strict=True)]
+
+
+def seen(pairs: Pairs, chosen: Sequence[int], look: View, device: torch.device) -> Images:
+    """Pictures through a view."""
+    views = np.stack([np.asarray(look(Image.fromarray(pairs.pictures[i]))) for i in chosen])
+    return to_floats(torch.from_numpy(views).permute(0, 3, 1, 2), device)
+
+
+def to_floats(pixels: Pixels, device: torch.device) -> Images:
+    return pixels.to(device).float().div_(255)
 
 
 @torch.inference_mode()
-def judge(model: Surrogate, test: Pairs, rows: list[tuple[int, ...]]) -> dict[str, float]:
+def judge(model: Surrogate, test: JudgedPairs, rows: list[tuple[int, ...]]) -> dict[str, float]:
     """Retrieval of the model in eval mode; `rows` are the encoded captions of all test images, in order."""
     model.eval()
     images = [model.images(to_floats(part, model.device)) for part in test.images.split(TEST_BATCH)]
@@ -89,29 +146,13 @@ def judge(model: Surrogate, test: Pairs, rows: list[tuple[int, ...]]) -> dict[st
     return retrieval(torch.cat(images), torch.cat(texts), test.owner.to(model.device))
 
 
-def to_floats(pixels: Pixels, device: torch.device) -> Images:
-    return pixels.to(device).float().div_(255)
-
-
-def _optimizer(
-    model: Surrogate, settings: VerifySettings, steps: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": settings.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, settings.learning_rate, fused=True)
-    peak, total = settings.learning_rate, steps * settings.epochs
-    return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, total_steps=total)
-
-
-def _batches(count: int, batch: int, steps: int, random: torch.Generator) -> Int[Tensor, "steps batch"]:
-    """Pair numbers for every step: one order of the pairs, or as many as the steps need."""
-    orders = [torch.randperm(count, generator=random) for _ in range(ceil(steps * batch / count))]
-    return torch.cat(orders)[: steps * batch].view(steps, batch)
-
-
-def _encode(model: Surrogate, pairs: Pairs) -> list[list[tuple[int, ...]]]:
-    return [[model.encode(caption) for caption in captions] for captions in pairs.captions]
+@torch.inference_mode()
+def similarities(model: Surrogate, pairs: Pairs, rows: Rows) -> Float[Tensor, " pairs"]:
+    """Cosine of every picture, seen without chance, and its first caption; leaves the model in eval mode."""
+    model.eval()
+    look, found = VIEWS["none"](model.size), []
+    for chosen in torch.arange(len(pairs)).split(TEST_BATCH):
+        images = model.images(seen(pairs, chosen.tolist(), look, model.device))
+        texts = model.text(model.rows([rows[i][0] for i in chosen.tolist()]))
+        found.append((images * texts).sum(1))
+    return torch.cat(found)

@@ -1,18 +1,21 @@
-"""What a comparison found: records, the share of the clean gain that is left, tables for people and JSON."""
+"""What a comparison found: records, and what follows from them: shares of the clean gain, the weakest row."""
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from itertools import product
 from math import sqrt
-from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import Any, NamedTuple
+
+from protect.settings import requirement
 
 TO_TEXT, TO_IMAGE = "text_retrieval", "image_retrieval"  # i2t and t2i
 SMALL_GAIN = 0.05  # of R@10: with less to lose, a low share says nothing
 LUCK = 3  # nor does a gain within this many standard errors of guessing on the test set
+SURE = 2  # standard errors that clean and absent must lie apart for a learnability gain
 MOMENTS = ("last", "best")
-HEADER = ("arm", "attacker", "epoch", "i2t R@10 %", "t2i R@10 %", "i2t MedR", "t2i MedR", "clean gain kept")
+CLEAN, PROTECTED, TEST = "clean", "protected", "test"
+MANDATORY = (CLEAN, "random-noise", "random-trigger", PROTECTED, "trigger-stripped", "clean-captions")
+GROUPS = ("mandatory", "extra", "countermeasure", "dilution")
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,15 @@ class EpochResult:
 
 @dataclass(frozen=True)
 class Run:
-    """One training: arm, attacker, seed; `id` is a hash of everything that decides its outcome."""
+    """One training: arm, attacker, seed, pairs it used and could not; `id` hashes all that decides its outcome."""
 
     id: str
     arm: str
     attacker: str
     seed: int
     epochs: tuple[EpochResult, ...]
+    pairs: int = 0
+    skipped: int = 0
 
     def at(self, moment: str) -> EpochResult:
         """The "untrained", "last" or "best" epoch; best by score, never epoch 0."""
@@ -49,7 +54,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Source:
-    """Data as read: pairs used, samples that could not be, SHA-256 of every shard."""
+    """Data as read: pairs used, samples that could not be, SHA-256 of every file."""
 
     name: str
     pairs: int
@@ -58,23 +63,84 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Arm:
+    """A row of the comparison: what the attacker was given, or what he did to it.
+
+    group: one of GROUPS. claim: whether the row counts for the verdict. note: what a reader must know of it.
+    """
+
+    name: str
+    group: str
+    claim: bool
+    pairs: int
+    skipped: int
+    shards: dict[str, str]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Cheap:
+    """What the files show without any training.
+
+    linf in 255ths, psnr in dB, ssim from 0 to 1: means over the pairs, linf the largest; reencode_*: the same
+    figures of the clean pictures written again at the same quality, None when they were not. words_survive:
+    share of captions whose words stay whole, by tokenizer. probe: accuracy of a linear classifier that reads the
+    planted word off a picture it has not seen, probe_clean: off the clean one, which does not show it (None when
+    no words are planted). detection: AUC by detector.
+    """
+
+    leaks: tuple[str, ...]
+    words_survive: dict[str, float]
+    linf: float
+    psnr: float
+    ssim: float
+    reencode_psnr: float | None
+    reencode_ssim: float | None
+    probe: float | None
+    detection: dict[str, float]
+    notes: tuple[str, ...] = ()
+    probe_clean: float | None = None
+
+
+class Weakest(NamedTuple):
+    """Where the attacker gets most."""
+
+    share: float
+    arm: str
+    attacker: str
+    moment: str
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """All arms under one recipe; arms[0] is clean, and `chance` is the computed one."""
+    """All arms under one recipe; `chance` is the computed one. left_out: what was not run, and why, in words."""
 
     settings: dict[str, Any]
     versions: dict[str, str]
     test: Source
-    arms: tuple[Source, ...]
+    arms: tuple[Arm, ...]
     chance: dict[str, float]
     runs: tuple[Run, ...]
+    cheap: Cheap | None = None
+    left_out: tuple[str, ...] = ()
+    seconds: float = field(default=0.0, compare=False)
 
     @property
     def attackers(self) -> list[str]:
         return list(dict.fromkeys(run.attacker for run in self.runs))
 
+    def group(self, name: str) -> list[Arm]:
+        """The arms of one group, in order."""
+        return [arm for arm in self.arms if arm.group == name]
+
     def results(self, arm: str, attacker: str, moment: str) -> list[EpochResult]:
         """One result a seed."""
         return [run.at(moment) for run in self.runs if (run.arm, run.attacker) == (arm, attacker)]
+
+    def recall(self, arm: str, attacker: str, moment: str) -> float | None:
+        """R@10 (0 to 1), mean of directions and seeds; None when the arm was not run."""
+        results = self.results(arm, attacker, moment)
+        return mean(result.score for result in results) if results else None
 
     def gain(self, arm: str, attacker: str, moment: str) -> float:
         """Points of R@10 (0 to 1) above computed chance, mean of directions and seeds."""
@@ -87,9 +153,67 @@ class Comparison:
         return max(SMALL_GAIN, LUCK * sqrt(guess * (1 - guess) / self.test.pairs))
 
     def share(self, arm: str, attacker: str, moment: str) -> float | None:
-        """The part of the clean gain that the arm leaves; None when clean itself gains too little."""
-        clean = self.gain(self.arms[0].name, attacker, moment)
+        """The part of the clean gain that the arm leaves; None when clean itself gains too little, or no run."""
+        if not self.results(arm, attacker, moment) or not self.results(CLEAN, attacker, moment):
+            return None
+        clean = self.gain(CLEAN, attacker, moment)
         return self.gain(arm, attacker, moment) / clean if clean >= self.least_gain else None
+
+    def learnability(self, percent: float, attacker: str, moment: str) -> float | None:
+        """(R(mix) - R(absent)) / (R(clean) - R(absent)): 0, nothing of the owner's pairs is learned.
+
+        At 100 % the mixture is the protected arm and the attacker without it only guesses. None when an arm
+        was not run, or clean and absent lie so near that luck would decide.
+        """
+        mix, absent = mix_names(percent)
+        with_it = self.recall(PROTECTED if percent == 100 else mix, attacker, moment)
+        without = recall(self.chance) if percent == 100 else self.recall(absent, attacker, moment)
+        clean = self.recall(CLEAN, attacker, moment)
+        if with_it is None or without is None or clean is None:
+            return None
+        tests = self.test.pairs * len(self.results(CLEAN, attacker, moment))
+        error = sqrt((clean * (1 - clean) + without * (1 - without)) / tests)
+        return (with_it - without) / (clean - without) if clean - without > max(SURE * error, 0.01) else None
+
+    @property
+    def refusal(self) -> str:
+        """Why there is no verdict; empty when there is one."""
+        run = {(run.arm, run.attacker) for run in self.runs}
+        missing = [arm for arm in MANDATORY if any((arm, attacker) not in run for attacker in self.attackers)]
+        if missing or not self.runs:
+            return f"mandatory arms not run: {', '.join(missing or MANDATORY)}"
+        gains = {attacker: self.gain(CLEAN, attacker, "best") for attacker in self.attackers}
+        if max(gains.values()) < self.least_gain:
+            found = ", ".join(f"{attacker} {max(0.0, 100 * gain):.1f}" for attacker, gain in gains.items())
+            return (
+                f"clean training gains too little to lose: {found} points of R@10 at the best epoch, "
+                f"{100 * self.least_gain:.1f} are needed with {self.test.pairs} test images"
+            )
+        return ""
+
+    def weakest(self) -> Weakest | None:
+        """The claim row that gives the attacker most; None when the verdict is refused."""
+        if self.refusal:
+            return None
+        rows = product([arm.name for arm in self.arms if arm.claim], self.attackers, MOMENTS)
+        shares = [(self.share(*row), *row) for row in rows]
+        return max((Weakest(s, *row) for s, *row in shares if s is not None), default=None)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the weakest row keeps to what was required; no verdict does not. Without training: no leaks."""
+        if not self.runs:
+            return self.cheap is None or not self.cheap.leaks
+        if not self.settings.get("require"):
+            return True
+        sign, limit = requirement(self.settings["require"])
+        weakest = self.weakest()
+        return weakest is not None and (weakest.share < limit or (sign == "<=" and weakest.share == limit))
+
+
+def mix_names(percent: float) -> tuple[str, str]:
+    """The two rows of a mixture with so many per cent protected: with the owner's pairs, and without them."""
+    return f"mix-{percent:g}", f"absent-{percent:g}"
 
 
 def recall(metrics: dict[str, float]) -> float:
@@ -103,131 +227,3 @@ def progress_line(run: str, result: EpochResult, epochs: int) -> str:
     loss = "" if result.loss is None else f"loss {result.loss:.3f}, "
     found = f"R@10 i2t {to_text:.1f} % t2i {to_image:.1f} %"
     return f"{run}, epoch {result.epoch}/{epochs}: {loss}{found}, {result.seconds:.1f} s"
-
-
-def notes(found: Comparison) -> Iterator[str]:
-    """The findings in words, limits of the comparison included."""
-    clean = found.arms[0]
-    for arm in found.arms[1:]:
-        kept = [(found.share(arm.name, a, m), a, m) for a in found.attackers for m in MOMENTS]
-        known = [(share, attacker, moment) for share, attacker, moment in kept if share is not None]
-        if known:
-            share, attacker, moment = max(known)
-            where = f"({attacker}, {moment} epoch)"
-            yield f"{arm.name}: attackers keep at most {share:.0%} of the clean gain {where}."
-        if arm.pairs < clean.pairs:
-            lost = f"{arm.name}: only {arm.pairs} of the {clean.pairs} clean pairs could be read"
-            yield f"{lost}; what is missing lowers its figures as well."
-    for attacker in found.attackers:
-        gain, least = found.gain(clean.name, attacker, "best"), found.least_gain
-        if gain < least:
-            yield (
-                f"{attacker}: clean training gains {100 * gain:.1f} points of R@10 at its best epoch, expected at "
-                f"least {100 * least:.1f} with {found.test.pairs} test images: too little to lose: verdict not "
-                "possible; give it more pairs, test images or epochs."
-            )
-    yield "Attackers took the files as written; no countermeasure (crops, JPEG, stripped words) was tried."
-
-
-def grid(found: Comparison) -> list[tuple[str, ...]]:
-    """The table as cells, header first: chance, then every arm at the last and the best epoch."""
-    rows = [HEADER, ("chance, computed", "", "", *_figures([found.chance]), "")]
-    for attacker in found.attackers:
-        untrained = [result.metrics for result in found.results(found.arms[0].name, attacker, "untrained")]
-        rows.append(("chance, untrained", attacker, "0", *_figures(untrained), ""))
-    for arm in found.arms:
-        for attacker in found.attackers:
-            for moment in MOMENTS:
-                results = found.results(arm.name, attacker, moment)
-                share = found.share(arm.name, attacker, moment)
-                epochs = _spread([float(result.epoch) for result in results], "{:.0f}", middle=False)
-                figures = _figures([result.metrics for result in results])
-                kept = "-" if share is None else f"{100 * share:.0f} %"
-                rows.append((arm.name, attacker, f"{moment} {epochs}", *figures, kept))
-    return rows
-
-
-def _figures(metrics: Sequence[dict[str, float]]) -> list[str]:
-    ways = (TO_TEXT, TO_IMAGE)
-    recalls = [_spread([100 * m[f"{way}_recall@10"] for m in metrics], "{:.1f}") for way in ways]
-    return recalls + [_spread([m[f"{way}_median_rank"] for m in metrics], "{:.0f}") for way in ways]
-
-
-def _spread(values: Sequence[float], form: str, middle: bool = True) -> str:
-    """Mean (lowest..highest), or without the mean; one value when all print alike."""
-    low, high = form.format(min(values)), form.format(max(values))
-    if low == high:
-        return low
-    return f"{form.format(mean(values))} ({low}..{high})" if middle else f"{low}..{high}"
-
-
-def to_text(found: Comparison) -> str:
-    """The table for a terminal, with the findings below it."""
-    rows = grid(found)
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADER))]
-
-    def line(row: Sequence[str]) -> str:
-        names = [cell.ljust(width) for cell, width in zip(row[:3], widths[:3], strict=True)]
-        figures = [cell.rjust(width) for cell, width in zip(row[3:], widths[3:], strict=True)]
-        return "  ".join(names + figures).rstrip()
-
-    ruler = "  ".join("-" * width for width in widths)
-    return "\n".join([line(rows[0]), ruler, *map(line, rows[1:]), "", *notes(found)])
-
-
-def to_markdown(found: Comparison) -> str:
-    """The report file: findings, table, and how it was made."""
-    rows = ["| " + " | ".join(row) + " |" for row in grid(found)]
-    rows.insert(1, "|" + " --- |" * 3 + " ---: |" * (len(HEADER) - 3))
-    sources = [
-        f"- {source.name}: {source.pairs} pairs, {source.skipped} skipped, {len(source.shards)} shards"
-        for source in (*found.arms, found.test)
-    ]
-    made = [f"- {name}: {_plain(value)}" for name, value in (found.settings | found.versions).items()]
-    seeds = "Mean (lowest..highest) over seeds; MedR counts from 1."
-    kept = "Clean gain kept: (R - chance) / (R of clean - chance), R the mean of both R@10, chance computed."
-    parts = [
-        ["# What an attacker learns from the published files", *(f"- {note}" for note in notes(found))],
-        rows,
-        [f"{seeds} {kept}"],
-        ["## Data", *sources],
-        ["## Made with", *made],
-    ]
-    return "\n\n".join("\n".join(part) for part in parts) + "\n"
-
-
-def _plain(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def to_dict(found: Comparison) -> dict[str, Any]:
-    """Everything, ready for JSON: settings, versions, shard hashes, every epoch of every run, the shares."""
-    shares = [
-        {"arm": arm.name, "attacker": a, **{moment: found.share(arm.name, a, moment) for moment in MOMENTS}}
-        for arm in found.arms[1:]
-        for a in found.attackers
-    ]
-    return asdict(found) | {"clean_gain_kept": shares, "notes": list(notes(found))}
-
-
-def to_benchmark(found: Comparison) -> list[dict[str, Any]]:
-    """One record a run and moment, in the result schema of CLIP_benchmark."""
-    return [
-        {
-            "dataset": f"{run.arm}, seed {run.seed}, {moment} epoch",
-            "model": run.attacker,
-            "pretrained": "",
-            "task": "zeroshot_retrieval",
-            "metrics": run.at(moment).metrics,
-            "language": "",
-        }
-        for run in found.runs
-        for moment in MOMENTS
-    ]
-
-
-def save(found: Comparison, out: Path) -> None:
-    """Writes report.md, results.json (CLIP_benchmark's schema) and details.json (everything)."""
-    (out / "report.md").write_text(to_markdown(found), encoding="utf-8")
-    for name, content in (("results.json", to_benchmark(found)), ("details.json", to_dict(found))):
-        (out / name).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

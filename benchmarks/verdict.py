@@ -1,0 +1,92 @@
+"""The verifier's standard report on collage-64: what is left after countermeasures, methods beside each other.
+
+    python benchmarks/verdict.py --epochs 6
+
+Protects the first 8,000 pairs with every method, then runs `protect verify` with the default method as the claim
+and the others as further arms: every row for the first attacker, the mandatory ones for the second. A killed run
+goes on where it was. The reports stay under runs/verdict.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from common import DATA, ROOT, RUNS, protect, save, table
+
+CLEAN = str(DATA / "collage-64/train/{00000..00007}.tar")
+TEST = str(DATA / "collage-64/test")
+CLAIM = "code"
+METHODS: dict[str, list[str]] = {
+    CLAIM: [],
+    "drawn": ["--grade", "drawn"],
+    "mem": ["--method", "mem"],
+    "em": ["--method", "em", "--window", "2048"],
+    "random": ["--method", "random"],
+}
+FIRST, SECOND = "tiny-resnet", "tiny-vit"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--methods", default="drawn,mem,random", help="further arms")
+    parser.add_argument("--only-table", action="store_true", help="no work, the table of what is there")
+    settings = parser.parse_args()
+    folder = RUNS / "verdict"
+    further = settings.methods.split(",")
+    if not settings.only_table:
+        for method in (CLAIM, *further):
+            make(folder / method, METHODS[method])
+        arms = [argument for method in further for argument in ("--arm", f"{method}={folder / method}")]
+        shared = ("--test", TEST, "--epochs", settings.epochs, "--seeds", settings.seeds)
+        judge(folder / "first", "--attackers", FIRST, *arms, *shared)
+        judge(folder / "second", "--attackers", SECOND, "--countermeasures", "none", *arms, *shared)
+    found = [
+        json.loads(path.read_text())
+        for name in ("first", "second")
+        if (path := folder / name / "details.json").exists()
+    ]
+    rows = [row for details in found for row in rows_of(details)]
+    print(table(rows))
+    timings = [{"attackers": d["settings"]["attackers"], "seconds": d["seconds"]} for d in found]
+    print(save("verdict", vars(settings), {"rows": rows, "timings": timings}).relative_to(ROOT))
+
+
+def make(out: Path, options: list[str]) -> None:
+    if not (out / "_protect/manifest.jsonl").exists():
+        protect("shards", CLEAN, out, *options)
+
+
+def judge(out: Path, *options: object) -> None:
+    protect("verify", CLEAN, RUNS / "verdict" / CLAIM, "--out", out, *options)
+
+
+def rows_of(details: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every arm and attacker of a report: share of the clean gain left, R@10 in %, at the last and best epoch."""
+    clean = [{"arm": "clean", "attacker": a, "last": 1.0, "best": 1.0} for a in details["settings"]["attackers"]]
+    return [
+        {
+            "arm": share["arm"],
+            "attacker": share["attacker"],
+            **{moment: share[moment] for moment in ("last", "best")},
+            **{f"{moment} R@10 %": 100 * score(details, share, moment) for moment in ("last", "best")},
+        }
+        for share in clean + details["clean_gain_kept"]
+    ]
+
+
+def score(details: dict[str, Any], share: dict[str, Any], moment: str) -> float:
+    """R@10 (0 to 1), mean of directions and seeds."""
+    runs = [r for r in details["runs"] if (r["arm"], r["attacker"]) == (share["arm"], share["attacker"])]
+    found = [[recall(epoch) for epoch in run["epochs"][1:]] for run in runs]
+    return sum(scores[-1] if moment == "last" else max(scores) for scores in found) / len(found)
+
+
+def recall(epoch: dict[str, Any]) -> float:
+    return (epoch["metrics"]["text_retrieval_recall@10"] + epoch["metrics"]["image_retrieval_recall@10"]) / 2
+
+
+if __name__ == "__main__":
+    main()

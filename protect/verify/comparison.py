@@ -1,0 +1,259 @@
+"""The comparison: every row, attacker and seed by one recipe; finished runs are kept for a restart."""
+
+import json
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import protect
+from protect.files import write_whole
+from protect.metrics import chance
+from protect.settings import VerifySettings
+from protect.surrogate import choose_device
+from protect.towers import autocast_type
+from protect.verify.arms import Material, notes
+from protect.verify.attackers import attacker_size
+from protect.verify.cheap import cheap
+from protect.verify.countermeasures import COUNTERMEASURES
+from protect.verify.kept import KeptRuns
+from protect.verify.making import content, digest
+from protect.verify.pairs import JudgedPairs
+from protect.verify.planning import Plan, Row, whole_plan, within
+from protect.verify.reading import hashes, read_material, read_test, sample_pairs
+from protect.verify.report import save
+from protect.verify.result import CLEAN, MANDATORY, PROTECTED, TEST, Arm, Cheap, Comparison, Run, Source, mix_names
+from protect.verify.timing import Stopwatch
+from protect.verify.trainings import Group, Schedule, Training
+from protect.verify.workers import Workers, cores
+
+PACKAGES = ("torch", "open_clip_torch", "pillow", "webdataset")
+RECIPE = ("epochs", "batch", "learning_rate", "weight_decay", "size", "pretrained", "device")
+
+
+def compare(
+    clean: str,
+    protected: str,
+    test: str | None,
+    settings: VerifySettings,
+    arms: Mapping[str, str] | None = None,
+    out: Path | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Comparison:
+    """Trains every attacker on every row: the same keys, number of steps and recipe in all.
+
+    Sources are as for `scrape`; `arms` are further protected files, by name. Without `test`, about a tenth of
+    the keys of `clean` is held out of every arm, and its clean pairs are the test. With `out`, finished runs are
+    kept in out/runs.jsonl, where a hash of all that decides them finds them again, and the reports are written.
+    Raises ValueError for data that cannot be compared.
+    """
+    begin, extra = perf_counter(), dict(arms or {})
+    settings = replace(settings, device=str(choose_device(settings.device)))
+    plan = whole_plan(settings, extra)
+    _check_names(plan, extra)
+    sources = {CLEAN: clean, PROTECTED: protected, **extra}
+    files = hashes(sources, test)
+    checked, kept = _checked(clean, protected, settings, progress), KeptRuns(out)
+    with TemporaryDirectory(prefix="protect-verify-") as folder, _workers(settings, progress) as workers:
+        data = _Data.read(sources, test, files, settings, Path(folder))
+        plan = _affordable(plan, data, settings, workers.jobs, out)
+        data = data.limited(plan.pairs)
+        settings = replace(settings, seeds=plan.seeds, epochs=plan.epochs, limit=plan.pairs)
+        groups = _groups(plan, data, settings)
+        schedule = Schedule(data.materials, data.judged, settings, kept, workers)
+        schedule.run(groups)
+    rows = [row for row in plan.rows if row.name not in schedule.failed]
+    found = Comparison(
+        settings=asdict(settings),
+        versions=_versions(settings),
+        test=Source(TEST, len(data.test), data.test.skipped, files[TEST]),
+        arms=tuple(_arm(row, data, groups, kept) for row in rows),
+        chance=chance([len(captions) for captions in data.test.captions]),
+        runs=tuple(_runs(rows, groups, kept)),
+        cheap=checked,
+        left_out=(*plan.left_out, *(f"{name}: {why}" for name, why in schedule.failed.items())),
+        seconds=perf_counter() - begin,
+    )
+    if out is not None:
+        save(found, out, sample_pairs(clean, protected))
+    return found
+
+
+def check(
+    clean: str,
+    protected: str,
+    settings: VerifySettings,
+    out: Path | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Comparison:
+    """What the files show without any training, in seconds; with `out`, reports are written there."""
+    begin = perf_counter()
+    found = Comparison(
+        settings=asdict(settings),
+        versions=_versions(settings),
+        test=Source(TEST, 0, 0, {}),
+        arms=(),
+        chance={},
+        runs=(),
+        cheap=_checked(clean, protected, settings, progress),
+        seconds=perf_counter() - begin,
+    )
+    if out is not None:
+        save(found, out, sample_pairs(clean, protected))
+    return found
+
+
+def _checked(clean: str, protected: str, settings: VerifySettings, progress: Callable[[str], None]) -> Cheap:
+    begin = perf_counter()
+    size = max(attacker_size(name, settings) for name in settings.attackers)
+    found = cheap(clean, protected, size, settings.attackers)
+    progress(f"checks without training: {perf_counter() - begin:.1f} s")
+    return found
+
+
+def _check_names(plan: Plan, arms: Mapping[str, str]) -> None:
+    reserved = {TEST, *MANDATORY, *COUNTERMEASURES, *(row.name for row in plan.rows if row.group == "dilution")}
+    if taken := sorted(reserved & set(arms)):
+        raise ValueError(
+            f"arms: expected names of their own, got {', '.join(taken)}, which the verifier uses; rename"
+        )
+
+
+def _workers(settings: VerifySettings, progress: Callable[[str], None]) -> Workers:
+    device = choose_device(settings.device)
+    jobs = settings.jobs or (cores() if device.type == "cpu" else 1)
+    return Workers(jobs, device, progress)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Everything read: by size, what rows are made from and what they are judged on; attackers by size."""
+
+    files: dict[str, dict[str, str]]
+    sizes: dict[str, int]
+    materials: dict[int, Material]
+    judged: dict[int, JudgedPairs]
+    held_out: bool
+
+    @property
+    def first(self) -> Material:
+        """Keys and captions are the same at every size."""
+        return next(iter(self.materials.values()))
+
+    @property
+    def test(self) -> JudgedPairs:
+        return next(iter(self.judged.values()))
+
+    @classmethod
+    def read(
+        cls,
+        sources: Mapping[str, str],
+        test: str | None,
+        files: dict[str, dict[str, str]],
+        settings: VerifySettings,
+        folder: Path,
+    ) -> "_Data":
+        sizes = {name: attacker_size(name, settings) for name in settings.attackers}
+        materials, judged, held_out = dict[int, Material](), dict[int, JudgedPairs](), test is None
+        for size in sorted(set(sizes.values())):
+            judged[size] = read_test(test or sources[CLEAN], size, settings.limit, held_out)
+            materials[size] = read_material(sources, size, settings.limit, held_out, folder)
+        return cls(files, sizes, materials, judged, held_out)
+
+    def limited(self, pairs: int) -> "_Data":
+        """With the first so many clean pairs (0: all) and what was published of them."""
+        if not pairs or pairs >= len(self.first.clean):
+            return self
+        keys = set(self.first.clean.keys[:pairs])
+        cut = {size: _cut(material, pairs, keys) for size, material in self.materials.items()}
+        return replace(self, materials=cut)
+
+
+def _cut(material: Material, pairs: int, keys: set[str]) -> Material:
+    published = [i for i, key in enumerate(material.protected.keys) if key in keys]
+    clean = material.clean.select(range(pairs))
+    return replace(material, clean=clean, protected=material.protected.select(published))
+
+
+def _affordable(plan: Plan, data: _Data, settings: VerifySettings, jobs: int, out: Path | None) -> Plan:
+    """The plan, cut to the budget if there is one; kept beside the runs, so that a restart cuts alike."""
+    if not settings.budget:
+        return plan
+    asked = digest(data.files, {k: v for k, v in asdict(settings).items() if k not in ("jobs", "require")})
+    path = None if out is None else out / "plan.json"
+    if path is not None and path.exists():
+        known = json.loads(path.read_text(encoding="utf-8"))
+        if known.pop("asked") == asked:
+            return Plan(
+                tuple(Row(**row) for row in known.pop("rows")), **known | {"left_out": tuple(known["left_out"])}
+            )
+    trained = {name: (data.materials[size].clean, data.judged[size]) for name, size in data.sizes.items()}
+    watch = Stopwatch(trained, settings, jobs)
+    plan = within(plan, watch.seconds, 60 * settings.budget, len(data.first.clean), settings.batch)
+    if path is not None:
+        write_whole(path, json.dumps({"asked": asked, **asdict(plan)}, indent=1).encode())
+    return plan
+
+
+def _groups(plan: Plan, data: _Data, settings: VerifySettings) -> list[Group]:
+    """The trainings of every row and size, mandatory rows first."""
+    groups = []
+    for row in plan.rows:
+        for size, material in data.materials.items():
+            files = [data.files[name] for name in (CLEAN, _source(row), TEST)]
+            hashed = [*files, len(data.test), data.held_out]
+            about = digest(hashed, material.clean.keys, content(row, material, settings))
+            attackers = [name for name in data.sizes if data.sizes[name] == size]
+            trainings = tuple(
+                Training(_identity(about, row, name, seed, settings), row, name, seed)
+                for name in attackers
+                for seed in range(plan.seeds)
+            )
+            groups.append(Group(row, size, len(material.clean) // settings.batch, trainings))
+    return groups
+
+
+def _identity(about: str, row: Row, attacker: str, seed: int, settings: VerifySettings) -> str:
+    """A hash of what decides a run's outcome: data, recipe, attacker, seed, version of this tool."""
+    recipe = {name: getattr(settings, name) for name in RECIPE}
+    view = row.view or settings.augment
+    return digest(protect.__version__, about, recipe, view, row.lesson, attacker, seed)
+
+
+def _runs(rows: Sequence[Row], groups: Sequence[Group], kept: KeptRuns) -> list[Run]:
+    """Of every row, its runs by attacker and seed; rows of equal content have the same ones."""
+    names = {row.name for row in rows}
+    trainings = [training for group in groups if group.row.name in names for training in group.trainings]
+    found = [(training, kept.get(training.identity)) for training in trainings]
+    return [replace(run, arm=training.row.name) for training, run in found if run is not None]
+
+
+def _arm(row: Row, data: _Data, groups: Sequence[Group], kept: KeptRuns) -> Arm:
+    first = next(run for run in _runs([row], groups, kept))
+    said = notes(data.first.found).get(row.name, "")
+    if row.group == "countermeasure":
+        said = COUNTERMEASURES[row.name].help
+    elif row.group == "dilution":
+        rest = "the others clean" if row.name.startswith("mix") else "the owner's pairs left out"
+        said = f"{row.percent:g} % of the pairs are the owner's; {rest}"
+    elif row.group == "extra":
+        said = "further files, as published"
+    return Arm(row.name, row.group, row.claim, first.pairs, first.skipped, data.files[_source(row)], said)
+
+
+def _source(row: Row) -> str:
+    """Whose pictures a row has, beside clean ones."""
+    if row.group == "extra":
+        return row.name
+    of_clean = row.name in MANDATORY[:3] or row.name == mix_names(row.percent)[1]
+    return CLEAN if of_clean else PROTECTED
+
+
+def _versions(settings: VerifySettings) -> dict[str, str]:
+    kind = autocast_type(choose_device(settings.device))
+    packages = {name: version(name) for name in PACKAGES}
+    own = {"protect": protect.__version__, "python": platform.python_version()}
+    return own | packages | {"precision": str(kind or "torch.float32")}

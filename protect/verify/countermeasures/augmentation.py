@@ -1,0 +1,74 @@
+"""Views: what the attacker's loader makes of a picture each time it is drawn.
+
+Random draws come from torch's global generator, which the training loop seeds.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from PIL import Image
+
+from protect.clip_import import open_clip
+from protect.verify.countermeasures.base import ChangePicture, Countermeasure
+from protect.verify.crops import RandomCrop
+from protect.verify.pairs import centre
+
+STRONG_SCALE, STRONG_RATIO = (0.08, 1.0), (3 / 4, 4 / 3)  # of the area, and the aspect: torchvision's defaults
+JITTER = (0.4, 0.4, 0.4, 0.1)  # brightness, contrast, saturation, hue: SimCLR's at half strength
+
+
+def openclip_view(size: int) -> ChangePicture:
+    """The picture part of open_clip's own training transform: a crop of 0.9 to 1 of the area, bicubic."""
+    crop = open_clip().image_transform(size, is_train=True).transforms[0]
+    return RandomCrop(size, tuple(crop.scale), tuple(crop.ratio))
+
+
+def plain_view(size: int) -> ChangePicture:
+    """CLIP's centre crop, nothing random."""
+    return partial(_centre, size=size)
+
+
+def strong_view(size: int) -> ChangePicture:
+    """A crop of 0.08 to 1 of the area, mirrored half of the time, colours jittered."""
+    transforms = _transforms()
+    steps = [_crop(size), transforms.RandomHorizontalFlip(), transforms.ColorJitter(*JITTER)]
+    return transforms.Compose(steps)
+
+
+def randaugment_view(size: int) -> ChangePicture:
+    """A crop of 0.08 to 1 of the area, then RandAugment (Cubuk et al. 2020) as torchvision has it."""
+    transforms = _transforms()
+    kind = transforms.InterpolationMode.BILINEAR
+    steps = [_crop(size), transforms.RandomHorizontalFlip(), transforms.RandAugment(interpolation=kind)]
+    return transforms.Compose(steps)
+
+
+def _centre(picture: Image.Image, size: int) -> Image.Image:
+    return centre(picture, size)
+
+
+def _crop(size: int) -> ChangePicture:
+    return RandomCrop(size, STRONG_SCALE, STRONG_RATIO)
+
+
+def _transforms():  # type: ignore[no-untyped-def]
+    open_clip()  # torchvision may need clip_import's help
+    from torchvision import transforms
+
+    return transforms
+
+
+VIEWS: dict[str, Callable[[int], ChangePicture]] = {
+    "openclip": openclip_view,
+    "none": plain_view,
+    "strong": strong_view,
+    "randaugment": randaugment_view,
+}
+
+ROWS = (
+    Countermeasure("no-augmentation", "augmentation", "the same centre crop every time", view="none"),
+    Countermeasure(
+        "strong-augmentation", "augmentation", "crops of 0.08 to 1 of the area, mirrored, jittered", view="strong"
+    ),
+    Countermeasure("randaugment", "augmentation", "crops of 0.08 to 1, mirrored, RandAugment", view="randaugment"),
+)

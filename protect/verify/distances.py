@@ -1,0 +1,86 @@
+"""How far published pictures are from the clean ones, beside clean ones that were merely written again."""
+
+import io
+from collections.abc import Sequence
+from statistics import mean
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps, JpegImagePlugin
+
+from protect.distortion import Distortion, measure
+from protect.verify.pairs import decoded
+from protect.verify.sampling import Sampled
+from protect.verify.scraping import Find
+
+PICTURES = 256  # that are measured, at most
+PIXELS = 4e7  # of them together
+BEST_PSNR = 100.0  # dB, what equal pictures count as in a mean
+
+
+class Distances(NamedTuple):
+    """Means over the measured pictures, linf their largest; reencoded: for those that are published as JPEG."""
+
+    linf: float
+    psnr: float
+    ssim: float
+    reencoded: tuple[float, float] | None
+    measured: int
+    equal: int
+    sizes: int  # pairs of two sizes, which cannot be measured
+
+
+def distances(sampled: Sampled) -> Distances:
+    """On the decoded files at their own size, upright. Raises ValueError when no two pictures have one size."""
+    found: list[Distortion] = []
+    again: list[Distortion] = []
+    sizes, pixels = 0, 0
+    for clean, published in zip(sampled.clean, sampled.published, strict=True):
+        if len(found) == PICTURES or pixels > PIXELS:
+            break
+        before, after = upright(clean), upright(published)
+        if before is None or after is None:
+            continue
+        if before.shape != after.shape:
+            sizes += 1
+            continue
+        found.append(measure(before, after))
+        pixels += before.shape[0] * before.shape[1]
+        copy = reencoded(before, published.picture)
+        if copy is not None:
+            again.append(measure(before, copy))
+    if not found:
+        raise ValueError(
+            f"distortion: expected a clean picture of the published one's size, found none ({sizes} of another); "
+            "name the clean data that was protected"
+        )
+    return Distances(
+        float(max(one.linf for one in found)),
+        *_means(found),
+        _means(again) if again else None,
+        len(found),
+        sum(one.linf == 0 for one in found),
+        sizes,
+    )
+
+
+def _means(found: Sequence[Distortion]) -> tuple[float, float]:
+    return mean(min(one.psnr, BEST_PSNR) for one in found), mean(one.ssim for one in found)
+
+
+def upright(find: Find) -> np.ndarray | None:
+    """The picture as it is shown: EXIF orientation applied, as protection may have done."""
+    image = decoded(find)
+    return None if image is None else np.asarray(ImageOps.exif_transpose(image))
+
+
+def reencoded(clean: np.ndarray, published: bytes) -> np.ndarray | None:
+    """The clean picture written with the tables of a published JPEG; None for other kinds of file."""
+    with Image.open(io.BytesIO(published)) as model:
+        if not isinstance(model, JpegImagePlugin.JpegImageFile) or model.mode not in ("L", "RGB"):
+            return None
+        tables, sampling, mode = model.quantization, JpegImagePlugin.get_sampling(model), model.mode
+    file = io.BytesIO()
+    options = {} if sampling < 0 else {"subsampling": sampling}
+    Image.fromarray(clean).convert(mode).save(file, "JPEG", qtables=tables, **options)
+    return np.asarray(Image.open(file).convert("RGB"))

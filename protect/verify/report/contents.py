@@ -1,0 +1,171 @@
+"""The tables of a report: arms, transfer, dilution, distortion, checks, making."""
+
+from collections.abc import Iterable, Sequence
+from math import isfinite
+
+from protect.verify.report.findings import CONTROLS, most, percents
+from protect.verify.report.tables import Table, percent, spread
+from protect.verify.result import CLEAN, MOMENTS, PROTECTED, TO_IMAGE, TO_TEXT, Arm, Comparison, mix_names, recall
+
+HEADER = (
+    "row",
+    "attacker",
+    "kept, best",
+    "kept, last",
+    "best epoch",
+    "i2t R@10 %",
+    "t2i R@10 %",
+    "i2t MedR",
+    "t2i MedR",
+)
+EXPLAINED = (
+    "Kept: share of the clean gain, (R - chance) / (R of clean - chance), at the best and the last epoch; R is the "
+    "mean of both R@10, chance the computed one. Other figures are of the best epoch, mean (lowest..highest) over "
+    "seeds. R@10: share of queries whose partner is among the first ten, image to text and text to image. "
+    "MedR: median rank."
+)
+
+
+def arms_table(found: Comparison, arms: Sequence[Arm], title: str) -> Table:
+    """Chance, then a row for each of the arms and attackers; the weakest one is marked."""
+    rows = [("chance, computed", "", "0 %", "0 %", "", *_figures([found.chance]))] if found.runs else []
+    for attacker in found.attackers:
+        untrained = [result.metrics for result in found.results(CLEAN, attacker, "untrained")]
+        rows.append(("chance, untrained", attacker, "", "", "0", *_figures(untrained)))
+    marks, weakest = dict[int, str](), found.weakest()
+    for arm in arms:
+        for attacker in found.attackers:
+            results = found.results(arm.name, attacker, "best")
+            if not results:
+                continue
+            if weakest is not None and (weakest.arm, weakest.attacker) == (arm.name, attacker):
+                marks[len(rows)] = "weakest"
+            epochs = spread([float(result.epoch) for result in results], "{:.0f}", middle=False)
+            figures = _figures([result.metrics for result in results])
+            kept = [percent(found.share(arm.name, attacker, moment)) for moment in reversed(MOMENTS)]
+            rows.append((arm.name, attacker, *kept, epochs, *figures))
+    return Table(title, HEADER, tuple(rows), names=2, marks=marks)
+
+
+def _figures(metrics: Sequence[dict[str, float]]) -> list[str]:
+    ways = (TO_TEXT, TO_IMAGE)
+    recalls = [spread([100 * m[f"{way}_recall@10"] for m in metrics], "{:.1f}") for way in ways]
+    return recalls + [spread([m[f"{way}_median_rank"] for m in metrics], "{:.0f}") for way in ways]
+
+
+def rivals(found: Comparison) -> list[Arm]:
+    """The rows of the transfer matrix: controls, the protected files, other protectors' files."""
+    names = (*CONTROLS, PROTECTED)
+    return [arm for arm in found.arms if arm.name in names or arm.group == "extra"]
+
+
+def transfer_table(found: Comparison) -> Table:
+    """The highest share of each protector's files under each attacker."""
+    rows = []
+    for arm in rivals(found):
+        places = [most(found, arm.name, attacker) for attacker in found.attackers]
+        rows.append((arm.name, *(percent(row.share if row else None) for row in places)))
+    title = "Clean gain kept, by protected files and attacker; the higher of last and best epoch"
+    return Table(title, ("files", *found.attackers), tuple(rows))
+
+
+def dilution_table(found: Comparison) -> Table:
+    """Learnability gain of the owner's pairs inside a training set that is clean otherwise, at the best epoch."""
+    rows = []
+    for share in percents(found):
+        mix, absent = mix_names(share)
+        mix = PROTECTED if share == 100 else mix
+        for attacker in found.attackers:
+            recalls = [found.recall(arm, attacker, "best") for arm in (mix, absent, CLEAN)]
+            recalls[1] = recall(found.chance) if share == 100 else recalls[1]
+            gains = [percent(found.learnability(share, attacker, moment)) for moment in reversed(MOMENTS)]
+            figures = ["-" if value is None else f"{100 * value:.1f}" for value in recalls]
+            rows.append((f"{share:g} %", attacker, *gains, *figures))
+    header = ("protected", "attacker", "learned, best", "learned, last", "R@10 % with them", "without", "all clean")
+    return Table("Learnability gain of the owner's pairs in a mixture", header, tuple(rows), names=2)
+
+
+def distortion_table(found: Comparison) -> Table | None:
+    """How far the published pictures are from the clean ones, beside a re-encode that changes nothing else."""
+    cheap = found.cheap
+    if cheap is None:
+        return None
+    rows = [("protected", f"{cheap.linf:g}", _decibels(cheap.psnr), f"{cheap.ssim:.4f}")]
+    if cheap.reencode_psnr is not None and cheap.reencode_ssim is not None:
+        rows.append(("clean, written again", "-", _decibels(cheap.reencode_psnr), f"{cheap.reencode_ssim:.4f}"))
+    header = ("pictures", "largest change, 255ths", "PSNR, dB", "SSIM")
+    return Table("Distance from the clean pictures: means, and the largest change of a pixel", header, tuple(rows))
+
+
+def _decibels(psnr: float) -> str:
+    return f"{psnr:.1f}" if isfinite(psnr) else "equal"
+
+
+def checks_table(found: Comparison) -> Table | None:
+    """What a filter or a reader of the files sees without training a CLIP."""
+    cheap = found.cheap
+    if cheap is None:
+        return None
+    rows = [("leaks of clean material", str(len(cheap.leaks)), "0 wanted")]
+    words = cheap.words_survive.items()
+    rows += [(f"trigger words whole, {name}", _precise(share), "100 % wanted") for name, share in words]
+    if cheap.probe is not None:
+        clean = f"{percent(cheap.probe_clean)} off clean ones"
+        rows.append(("planted word read off the picture by a linear probe", percent(cheap.probe), clean))
+    areas = cheap.detection.items()
+    rows += [(f"detector {name}, AUC", f"{area:.2f}", "0.50: cannot tell") for name, area in areas]
+    return Table("Checks that train no CLIP", ("check", "found", "beside"), tuple(rows))
+
+
+def _precise(share: float) -> str:
+    """Never rounded up to 100 %."""
+    return "100 %" if share >= 1 else f"{int(share * 1000) / 10:.1f} %"
+
+
+def data_table(found: Comparison) -> Table:
+    """What every row was trained on, and the test."""
+    sources = [(arm.name, arm.pairs, arm.skipped, arm.shards, arm.note) for arm in found.arms]
+    if found.runs:
+        sources.append(("test", found.test.pairs, found.test.skipped, found.test.shards, "judged on, in no arm"))
+    rows = tuple(
+        (name, note, str(pairs), str(skipped), str(len(shards))) for name, pairs, skipped, shards, note in sources
+    )
+    return Table("Data as read", ("row", "what it is", "pairs", "skipped", "files"), rows, names=2)
+
+
+def making_table(found: Comparison) -> Table:
+    """Settings and versions."""
+    rows = [(name, _plain(value)) for name, value in (found.settings | found.versions).items()]
+    seeds = range(int(found.settings.get("seeds", 0)))
+    return Table(
+        "Settings and versions",
+        ("name", "value"),
+        (*rows, ("seed numbers", _plain(list(seeds))), ("time taken", duration(found.seconds))),
+        names=2,
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person would say them."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def hashes(found: Comparison) -> list[tuple[str, str, str]]:
+    """Row, file and SHA-256 of everything that was read, each file once."""
+    named = [(arm.name, arm.shards) for arm in found.arms] + [("test", found.test.shards)]
+    return list(_once((row, file, digest) for row, files in named for file, digest in files.items()))
+
+
+def _once(rows: Iterable[tuple[str, str, str]]) -> Iterable[tuple[str, str, str]]:
+    seen = set[tuple[str, str]]()
+    for row, file, digest in rows:
+        if (file, digest) not in seen:
+            seen.add((file, digest))
+            yield row, file, digest
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

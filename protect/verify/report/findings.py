@@ -1,0 +1,128 @@
+"""What a comparison comes to, in plain words: the leading sentence, its grounds and its limits."""
+
+import re
+from collections.abc import Iterator
+from itertools import product
+
+from protect.verify.report.tables import percent
+from protect.verify.result import CLEAN, MOMENTS, PROTECTED, Comparison, Weakest
+
+CONTROLS = {"random-noise": "random noise", "random-trigger": "random words"}
+AS_WELL = 0.05  # shares nearer than this are called the same
+NOTHING, EVERYTHING = 0.05, 0.95
+DEEDS = {  # what the attacker of a row does, by pattern of its name; the others "use" it
+    "protected": "takes the files as published",
+    "trigger-stripped": "strips the trigger words",
+    "clean-captions": "has the clean captions",
+    "scraper-chain": "stores the pictures as scrapers do",
+    r"jpeg-\d+|webp": "compresses the pictures again",
+    r"grayscale|bit-depth-\d": "takes colours out of the pictures",
+    "blur|median|resize-down-up": "smooths the pictures",
+    "no-augmentation": "always takes the same crop",
+    "randaugment|strong-augmentation": "crops and recolours the pictures",
+    "ueraser(-light)?": "learns from the hardest of several crops",
+    r"strip-first-\d": "cuts off the first words",
+    r"strip-last-\d": "cuts off the last words",
+    "drop-.*-words|perplexity-filter|deduplicate-prefixes": "drops words that look planted",
+    ".*-filter|clip-score": "drops pairs that look odd",
+}
+
+
+def headline(found: Comparison) -> str:
+    """One sentence: what an attacker still learns in the weakest row, or why there is no verdict."""
+    if not found.runs:
+        return "No verdict: no attacker was trained; only the checks that need no training were made."
+    weakest = found.weakest()
+    if weakest is None:
+        return f"No verdict: {found.refusal or 'no row that counts was run'}."
+    who, share = f"n attacker who {deed(weakest.arm)}", percent(weakest.share)
+    if weakest.share >= EVERYTHING:
+        learned = f"A{who} learns all that clean files teach ({share})"
+    elif weakest.share < NOTHING:
+        learned = f"Even a{who} learns next to nothing of what clean files teach ({share})"
+    else:
+        learned = f"A{who} still learns {share} of what clean files teach"
+    return learned + _no_better(found) + "."
+
+
+def deed(arm: str) -> str:
+    """What the attacker of a row does, to be read after "who"."""
+    return next((words for pattern, words in DEEDS.items() if re.fullmatch(pattern, arm)), f"uses {arm}")
+
+
+def _no_better(found: Comparison) -> str:
+    rival = best_control(found)
+    own = most(found, PROTECTED)
+    if rival is None or own is None or rival.share > own.share + AS_WELL:
+        return ""
+    plainly = f"{percent(rival.share)} against {percent(own.share)} for the files as published"
+    return f"; {CONTROLS[rival.arm]} alone would do as well ({plainly})"
+
+
+def best_control(found: Comparison) -> Weakest | None:
+    """Of random noise and random words, the one that leaves the attacker less, where it leaves most."""
+    known = [row for row in (most(found, arm) for arm in CONTROLS) if row is not None]
+    return min(known, default=None)
+
+
+def most(found: Comparison, arm: str, attacker: str = "") -> Weakest | None:
+    """Where a row gives most, over attackers (or one of them) and the last and best epoch."""
+    rows = product([arm], [attacker] if attacker else found.attackers, MOMENTS)
+    shares = [(found.share(*row), *row) for row in rows]
+    return max((Weakest(share, *row) for share, *row in shares if share is not None), default=None)
+
+
+def place(row: Weakest) -> str:
+    return f"{row.attacker}, {row.moment} epoch"
+
+
+def percents(found: Comparison) -> list[float]:
+    """Protected shares of the mixtures that were run, the protected files by themselves (100) at the end."""
+    mixed = {float(arm.name.removeprefix("mix-")) for arm in found.group("dilution") if arm.name.startswith("mix-")}
+    return [*sorted(mixed - {100.0}), 100.0] if mixed else []
+
+
+def notes(found: Comparison) -> Iterator[str]:
+    """Findings beside the leading sentence, limits of the comparison included."""
+    if found.runs:
+        for control, words in CONTROLS.items():
+            row = most(found, control)
+            if row is not None:
+                kept = f"{percent(row.share)} of the clean gain ({place(row)})"
+                yield f"With {words} instead of the protection, attackers keep up to {kept}."
+        yield from _too_little(found)
+    clean = next((arm.pairs for arm in found.arms if arm.name == CLEAN), 0)
+    for arm in found.arms:
+        if arm.pairs < clean and arm.group != "dilution":
+            yield (
+                f"{arm.name}: the attacker trained on {arm.pairs} of the {clean} clean pairs; what is dropped or "
+                "unreadable lowers its figures as well."
+            )
+
+
+def _too_little(found: Comparison) -> Iterator[str]:
+    for attacker in found.attackers:
+        if not found.results(CLEAN, attacker, "best"):
+            continue
+        gain, least = found.gain(CLEAN, attacker, "best"), found.least_gain
+        if gain < least:
+            yield (
+                f"{attacker}: clean training gains {100 * gain:.1f} points of R@10 at its best epoch, expected at "
+                f"least {100 * least:.1f} with {found.test.pairs} test images: too little to lose, so it has no "
+                "shares; give it more pairs, test images or epochs."
+            )
+
+
+def untested(found: Comparison) -> list[str]:
+    """What the report is silent about: rows left out, and what was never part of it."""
+    if not found.runs:
+        return [*found.left_out, "Nothing was trained: what an attacker learns is not known from this report."]
+    models = ", ".join(found.attackers)
+    start = "from pretrained weights" if found.settings.get("pretrained") else "from scratch"
+    pairs = max((arm.pairs for arm in found.arms), default=0)
+    return [
+        *found.left_out,
+        f"Other attackers than {models}, trained {start} on at most {pairs} pairs for "
+        f"{found.settings.get('epochs', '-')} epochs: larger models, more data or longer training may get more.",
+        "Other uses than contrastive training on image-caption pairs, such as image generation.",
+    ]

@@ -1,0 +1,179 @@
+"""Tables for the terminal and Markdown, and what a report puts into them."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from protect.verify.report import to_text
+from protect.verify.report.contents import (
+    arms_table,
+    checks_table,
+    data_table,
+    dilution_table,
+    distortion_table,
+    duration,
+    hashes,
+    making_table,
+    transfer_table,
+)
+from protect.verify.report.documents import to_markdown
+from protect.verify.report.tables import Table, markdown_lines, percent, spread, text_lines
+
+SMALL = Table(
+    "Two rows", ("name", "kind", "figure"), (("a|b", "x", "1"), ("c", "long kind", "10.5")), 2, {1: "weakest"}
+)
+
+
+def cells(table):
+    return {row[: table.names]: row[table.names :] for row in table.rows}
+
+
+def test_words_stand_left_and_figures_right():
+    assert text_lines(SMALL) == [
+        "name  kind       figure",
+        "----  ---------  ------",
+        "a|b   x               1",
+        "c     long kind    10.5  <- weakest",
+    ]
+
+
+def test_markdown_escapes_and_aligns():
+    assert markdown_lines(SMALL) == [
+        "| name | kind | figure |",
+        "| --- | --- | ---: |",
+        "| a\\|b | x | 1 |",
+        "| c <- weakest | long kind | 10.5 |",
+    ]
+
+
+def test_rows_of_another_width_are_an_error():
+    with pytest.raises(ValueError, match="expected 2 cells in every row, got 3"):
+        Table("t", ("a", "b"), (("1", "2", "3"),))
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(None, "-"), (0.412, "41 %"), (-0.001, "0 %"), (-0.04, "-4 %"), (1.2, "120 %")]
+)
+def test_shares_are_whole_per_cents(share, text):
+    assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "middle", "text"),
+    [
+        ([], True, "-"),
+        ([1.0, 1.04], True, "1.0"),
+        ([1.0, 2.0], True, "1.5 (1.0..2.0)"),
+        ([1.0, 2.0], False, "1.0..2.0"),
+    ],
+)
+def test_the_spread_over_seeds(values, middle, text):
+    assert spread(values, "{:.1f}", middle) == text
+
+
+def test_arms_have_chance_first_and_mark_the_weakest(comparison):
+    found = comparison()
+    table = arms_table(found, found.arms, "all")
+    assert [row[:2] for row in table.rows[:4]] == [
+        ("chance, computed", ""),
+        ("chance, untrained", "tiny-resnet"),
+        ("chance, untrained", "tiny-vit"),
+        ("clean", "tiny-resnet"),
+    ]
+    assert cells(table)["clean", "tiny-resnet"] == ("100 %", "100 %", "4", "65.0", "65.0", "42", "42")
+    assert cells(table)["strong-augmentation", "tiny-vit"][:2] == ("41 %", "41 %")
+    assert [(table.rows[i][0], mark) for i, mark in table.marks.items()] == [("strong-augmentation", "weakest")]
+
+
+def test_seeds_show_their_spread(comparison):
+    found = comparison(seeds=2)
+    clean = cells(arms_table(found, found.arms, "all"))["clean", "tiny-resnet"]
+    assert clean[3] == "66.2 (65.0..67.4)"
+
+
+def test_a_row_that_was_not_run_is_not_in_the_table(comparison):
+    found = comparison()
+    runs = tuple(run for run in found.runs if (run.arm, run.attacker) != ("jpeg-75", "tiny-vit"))
+    names = {row[:2] for row in arms_table(replace(found, runs=runs), found.arms, "all").rows}
+    assert ("jpeg-75", "tiny-resnet") in names and ("jpeg-75", "tiny-vit") not in names
+
+
+def test_the_transfer_matrix_sets_protectors_side_by_side(comparison):
+    table = transfer_table(comparison())
+    assert table.header == ("files", "tiny-resnet", "tiny-vit")
+    assert table.rows[2:] == (("protected", "12 %", "12 %"), ("other", "60 %", "60 %"))
+
+
+def test_mixtures_end_with_the_protected_files_alone(comparison):
+    found = cells(dilution_table(comparison()))
+    assert found["50 %", "tiny-resnet"] == ("10 %", "10 %", "38.0", "35.0", "65.0")
+    assert found["100 %", "tiny-resnet"] == ("12 %", "12 %", "12.2", "5.0", "65.0")
+
+
+def test_distortion_stands_beside_a_clean_re_encode(comparison):
+    found = comparison()
+    assert [row[1:] for row in distortion_table(found).rows] == [("8", "32.5", "0.9300"), ("-", "41.0", "0.9900")]
+    equal = replace(found, cheap=replace(found.cheap, psnr=math.inf, reencode_psnr=None, reencode_ssim=None))
+    assert [row[1:] for row in distortion_table(equal).rows] == [("8", "equal", "0.9300")]
+    assert distortion_table(replace(found, cheap=None)) is None and checks_table(replace(found, cheap=None)) is None
+
+
+def test_almost_all_words_are_not_all(comparison):
+    found = cells(checks_table(comparison()))
+    assert found["trigger words whole, CLIP",][0] == "100 %"
+    assert found["trigger words whole, BERT",][0] == "99.9 %"
+    assert found[("leaks of clean material",)][0] == "1"
+
+
+def test_the_probe_stands_beside_clean_pictures(comparison):
+    found = comparison()
+    name = ("planted word read off the picture by a linear probe",)
+    assert cells(checks_table(found))[name] == ("97 %", "6 % off clean ones")
+    assert name not in cells(checks_table(replace(found, cheap=replace(found.cheap, probe=None))))
+
+
+def test_how_it_was_made(comparison):
+    found = comparison(seeds=3)
+    made = dict(making_table(found).rows)
+    assert made["seed numbers"] == "0, 1, 2" and made["torch"] == "2" and made["time taken"] == "13 min"
+    assert cells(data_table(found))["test", "judged on, in no arm"] == ("200", "1", "1")
+    assert ("test", "test.tar", "ab" * 32) in hashes(found)
+    assert len(hashes(found)) == len(set(hashes(found)))
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(4.25, "4.2 s"), (754.0, "13 min"), (7260.0, "2 h 1 min")])
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_the_terminal_leads_with_the_sentence_and_names_the_row(comparison):
+    lines = to_text(comparison(settings={"seeds": 1, "require": "gain<=0.2"})).splitlines()
+    assert lines[0].endswith("still learns 41 % of what clean files teach.")
+    assert lines[1].startswith("Weakest row: strong-augmentation (tiny-")
+    assert lines[2] == "Required: gain<=0.2; not met."
+    assert "Leak: 00000.tar: field url" in lines
+    assert "Not tested: Purification: needs weights that were not named." in lines
+
+
+def test_markdown_has_every_part(comparison):
+    text = to_markdown(comparison())
+    titles = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
+    assert titles == [
+        "Arms",
+        "Countermeasures and other rows",
+        "Transfer",
+        "Dilution",
+        "Imperceptibility",
+        "Cheap checks",
+        "Not tested",
+        "How it was made",
+    ]
+    assert "strong-augmentation <- weakest" in text and "ab" * 32 in text
+
+
+def test_without_training_only_the_checks_are_told(comparison):
+    found = comparison({})
+    for text in (to_text(found), to_markdown(found)):
+        assert "No verdict: no attacker was trained" in text
+        assert "linear probe" in text and "R@10" not in text
