@@ -12,10 +12,6 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # where the import has another name
 DISTRIBUTIONS = {"PIL": "pillow", "open_clip": "open_clip_torch", "pillow_heif": "pillow-heif"}
-    "PIL": "pillow",
-    "open_clip": "open_clip_torch",
-    "pillow_heif": "pillow-heif",
-}  # where the import has another name
 
 
 def folders():
