@@ -27,7 +27,7 @@ AS_WRITTEN = ("--augment", "none", "--countermeasures", "none", "--mix", "1", "-
 METHODS: dict[str, list[str]] = {
     "random": ["--method", "random"],
     "code": ["--method", "code"],
-    "em": ["--method", "em", "--window", "2048"],
+    "em": ["--method", "em"],
     "mem": ["--method", "mem"],
 }
 

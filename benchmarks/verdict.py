@@ -21,7 +21,7 @@ METHODS: dict[str, list[str]] = {
     CLAIM: [],
     "drawn": ["--grade", "drawn"],
     "mem": ["--method", "mem"],
-    "em": ["--method", "em", "--window", "2048"],
+    "em": ["--method", "em"],
     "random": ["--method", "random"],
 }
 FIRST, SECOND = "tiny-resnet", "tiny-vit"
