@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from protect.cli.common import Reporter, preset_options, print_json
 from protect.cli.options import build_recipe, recipe_options
-
 from protect.settings import PublishSettings
 
 
-@click.command(short_help="Fit a protector on shards, to protect any number of shards with.")
+@click.command(short_help="Fit a protector on shards or photos, to protect any number of them with.")
 @click.argument("shards", nargs=-1, required=True)
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="folder for the protector")
 @preset_options
@@ -20,16 +20,22 @@ from protect.settings import PublishSettings
 def fit(shards: tuple[str, ...], out: Path, as_json: bool, quiet: bool, **values: Any) -> None:
     """Optimise surrogate, noise and words together on a window of SHARDS and save the result as one folder.
 
+    SHARDS may also be one folder of photos with captions.
+
     The folder is a key: who has it can find and undo your protection. Keep it private.
     """
     recipe = build_recipe(values)
+    from protect.photos.samples import is_photo_folder
     from protect.protector import check_folder
-    from protect.run import fit_on_shards
+    from protect.run import fit_on_photos, fit_on_shards
     from protect.shards import find_shards
 
     check_folder(out)
     with Reporter(0, quiet) as report:
-        protector = fit_on_shards(find_shards(shards), recipe, PublishSettings(), report)
+        if is_photo_folder(shards):
+            protector = fit_on_photos(Path(shards[0]), recipe, report)
+        else:
+            protector = fit_on_shards(find_shards(shards), recipe, PublishSettings(), report)
         protector.save(out)
     about = {
         "protector": str(out),

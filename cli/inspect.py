@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+
 from protect.cli.common import print_json
 
 COLUMNS = ("shard", "count", "protected", "failed_to_protect", "linf", "psnr", "ssim", "trigger_survival")

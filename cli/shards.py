@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from protect.cli.common import Reporter, preset_options, print_json
 from protect.cli.options import build, build_recipe, recipe_options, settings_options
-
 from protect.settings import PublishSettings
 
 

@@ -5,6 +5,7 @@ noise of least norm whose resize is n is pinv(A) n pinv(B)^T; what clipping to t
 added back a few times.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from PIL import Image
 
 PANORAMA = 4  # of a frame longer than this many squares only the middle is made
 STRIP = 512  # rows of the identity resized at a time
+COARSE = 4  # a photo whose shorter side is more than this many squares takes its noise from a grid of that size
 CACHED = 16  # sides whose matrices are kept: up to 8 MB each for a 24-megapixel photo at 224
 
 
@@ -50,17 +52,20 @@ def see(image: Image.Image, size: int) -> Image.Image:
 def carry(noise: np.ndarray, height: int, width: int, epsilon: int | float, rounds: int = 3) -> np.ndarray:
     """Noise for a height x width photo, float32 HxWxC in 255ths and within +-epsilon.
 
-    `noise` is int8 CxSxS. Outside the attacker's centre crop the pattern goes on periodically. A photo
+    `noise` is int8 or float32 CxSxS. Outside the attacker's centre crop the pattern goes on periodically. A photo
     whose shorter side is S gets exactly the noise; a smaller one the least-squares noise of its size.
     """
     size = noise.shape[-1]
-    if noise.ndim != 3 or noise.shape[1] != size or noise.dtype != np.int8:
-        raise ValueError(f"noise: expected int8 CxSxS, got {noise.dtype} {noise.shape}; make it square")
+    if noise.ndim != 3 or noise.shape[1] != size or noise.dtype not in (np.int8, np.float32):
+        raise ValueError(f"noise: expected int8 or float32 CxSxS, got {noise.dtype} {noise.shape}; make it square")
     down, across = sides(height, width, size)
     place = np.ix_(_wrap(down, size), _wrap(across, size))
     carried = np.empty((height, width, len(noise)), np.float32)
     for channel, plane in enumerate(noise):
         wanted = np.clip(plane[place].astype(np.float32), -epsilon, epsilon)
+        if (height, width) == wanted.shape == (down.frame, across.frame):  # no resize to undo
+            carried[..., channel] = wanted
+            continue
         change = least_norm(wanted, down, across)
         for _ in range(rounds):
             np.clip(change, -epsilon, epsilon, out=change)
@@ -68,6 +73,23 @@ def carry(noise: np.ndarray, height: int, width: int, epsilon: int | float, roun
             change += least_norm(lack, down, across)
         carried[..., channel] = np.clip(change, -epsilon, epsilon)
     return carried
+
+
+def grid(height: int, width: int, size: int) -> tuple[int, int]:
+    """Height and width at which the noise of a photo is made before it is stretched to the photo's own size."""
+    scale = min(1.0, COARSE * size / min(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def stretched(plane: np.ndarray, height: int, width: int, rows: int = STRIP) -> Iterator[tuple[int, np.ndarray]]:
+    """A float32 HxWxC plane at another size, in strips from the top: first row and strip; no seams between them."""
+    channels = [Image.fromarray(np.ascontiguousarray(plane[..., c])) for c in range(plane.shape[-1])]
+    scale = plane.shape[0] / height
+    for top in range(0, height, rows):
+        count = min(rows, height - top)
+        box = (0, top * scale, plane.shape[1], min(plane.shape[0], (top + count) * scale))
+        parts = [np.asarray(c.resize((width, count), Image.Resampling.BICUBIC, box)) for c in channels]
+        yield top, np.stack(parts, axis=-1)
 
 
 def bring_back(change: np.ndarray, size: int) -> np.ndarray:

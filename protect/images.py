@@ -26,7 +26,7 @@ class ImageError(ValueError):
     """A picture that cannot be read, or is not of a kind that can be written again."""
 
 
-class _Jpeg(JpegImagePlugin.JpegImageFile):
+class Jpeg(JpegImagePlugin.JpegImageFile):
     """The primary picture; opened without Pillow's look into EXIF, which warns when that is damaged."""
 
     def _read_dpi_from_exif(self) -> None:
@@ -34,7 +34,7 @@ class _Jpeg(JpegImagePlugin.JpegImageFile):
 
 
 OPENERS = {
-    "JPEG": (b"\xff\xd8\xff", _Jpeg),
+    "JPEG": (b"\xff\xd8\xff", Jpeg),
     "PNG": (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
     "WEBP": (b"RIFF", WebPImagePlugin.WebPImageFile),
 }
@@ -73,10 +73,10 @@ def decode(data: bytes, max_pixels: int) -> Photo:
         found = f"bytes {data[:8].hex()}" if data else "no bytes"
         raise ImageError(f"expected a JPEG, PNG or WebP file, found {found}; convert it first")
     if kind == "WEBP":  # its opener allocates the canvas, so the header has to be looked at before
-        _check_size(_webp_size(data), max_pixels)
+        check_size(webp_size(data), max_pixels)
     try:
         image: ImageFile.ImageFile = OPENERS[kind][1](io.BytesIO(data))
-        _check_size(image.size, max_pixels)
+        check_size(image.size, max_pixels)
         frames = getattr(image, "n_frames", 1)
         if frames > 1:
             raise ImageError(f"expected a still picture, found {frames} frames; publish one frame of it")
@@ -108,7 +108,7 @@ def encode(photo: Photo, color: np.ndarray, settings: PublishSettings) -> bytes:
     if photo.format == "JPEG":
         sampling = 0 if settings.jpeg_sampling == "444" else photo.sampling
         options |= {"quality": settings.jpeg_quality, "subsampling": sampling}
-        with _room(photo):
+        with room(math.prod(photo.size) if photo.progressive else 0, len(photo.icc or b"")):
             image.save(buffer, "JPEG", progressive=photo.progressive, **options)
     elif photo.format == "PNG":
         info = PngImagePlugin.PngInfo()
@@ -126,7 +126,7 @@ def to_view(color: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(see(Image.fromarray(np.ascontiguousarray(color)), size)).transpose(2, 0, 1).copy()
 
 
-def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+def check_size(size: tuple[int, int], max_pixels: int) -> None:
     found = f"{size[0]}x{size[1]}"
     if min(size) < 1:
         raise ImageError(f"expected a picture of at least 1x1 pixels, found {found}; get it again")
@@ -157,11 +157,11 @@ def _photo(image: ImageFile.ImageFile, kind: str, data: bytes) -> Photo:
         deep=deep,
         icc=icc,
         orientation=_orientation(info),
-        dpi=_dpi(info),
+        dpi=dpi_of(info),
         sampling=max(0, JpegImagePlugin.get_sampling(image)),  # one that Pillow cannot write: 4:4:4
         progressive=bool(info.get("progressive")),
-        lossless=kind == "PNG" or (kind == "WEBP" and _webp_lossless(data)),
-        chunks=tuple(_png_chunks(data)) if kind == "PNG" else (),
+        lossless=kind == "PNG" or (kind == "WEBP" and webp_lossless(data)),
+        chunks=tuple(png_chunks(data)) if kind == "PNG" else (),
         notes=(*_conversions(image, kind, data, written), *notes),
     )
 
@@ -208,14 +208,14 @@ def _orientation(info: dict) -> int:
     return int(match[1]) if match else 1
 
 
-def _dpi(info: dict) -> tuple[float, float] | None:
+def dpi_of(info: dict) -> tuple[float, float] | None:
     dpi = info.get("dpi")
     if not dpi or not all(math.isfinite(x) and 1 <= x < 65535 for x in dpi):
         return None
     return float(dpi[0]), float(dpi[1])
 
 
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     at, name = 8, b""
     while at + 8 <= len(data) and name != b"IDAT":
         length, name = struct.unpack_from(">I4s", data, at)
@@ -224,7 +224,7 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += 12 + length
 
 
-def _webp_size(data: bytes) -> tuple[int, int]:
+def webp_size(data: bytes) -> tuple[int, int]:
     """The canvas of a WebP file; (1, 1) for a header that its decoder refuses anyway."""
     if len(data) >= 30 and data[12:16] == b"VP8X":
         return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
@@ -236,7 +236,7 @@ def _webp_size(data: bytes) -> tuple[int, int]:
     return 1, 1
 
 
-def _webp_lossless(data: bytes) -> bool:
+def webp_lossless(data: bytes) -> bool:
     at = 12
     while at + 8 <= len(data):
         name, length = struct.unpack_from("<4sI", data, at)
@@ -247,14 +247,17 @@ def _webp_lossless(data: bytes) -> bool:
 
 
 @contextmanager
-def _room(photo: Photo) -> Iterator[None]:
-    """Room for a loud progressive JPEG: Pillow's buffer of 2 bytes a pixel fails on strong noise."""
-    if not photo.progressive:
+def room(pixels: int, other: int = 0) -> Iterator[None]:
+    """Room for a loud progressive JPEG of so many pixels: Pillow's buffer of 2 bytes each fails on strong noise.
+
+    `other` bytes of metadata go on top; 0 pixels, nothing is changed.
+    """
+    if not pixels:
         yield
         return
     with _growing:
         before = ImageFile.MAXBLOCK
-        ImageFile.MAXBLOCK = 4 * math.prod(photo.size) + len(photo.icc or b"") + (1 << 17)
+        ImageFile.MAXBLOCK = 4 * pixels + other + (1 << 17)
         try:
             yield
         finally:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from protect.captions import BOM, CaptionError, fold, is_link, parquet_links
+from protect.photos.xmp import is_marked, read_xmp
 from protect.shards import IMAGE_EXTENSIONS, ShardError, read_samples, split_name
 from protect.types import Member, Sample
 
@@ -35,6 +36,8 @@ PICTURE_STARTS = {
     "caBX": b"",
     "C2PA": b"",
 }  # further pictures, C2PA thumbnails
+
+PREVIEWS = (b"xmpGImg", b"Thumbnails", b"xmpMM:", b"GCamera", b"hdrgm")  # pictures and histories in a packet
 
 Clean = Callable[[str], Sequence[str]]
 Finding = tuple[str, str]  # kind, detail
@@ -61,11 +64,16 @@ def scan_shard(path: Path, clean: Clean, caption_keys: Collection[str]) -> Itera
     """
     try:
         for sample in read_samples(path):
-            known = {fold(caption) for caption in clean(sample.key)} if sample.key else set()
-            for kind, detail in dict.fromkeys(_sample_findings(sample, known, caption_keys)):
-                yield Leak(path.name, sample.key, kind, detail)
+            yield from scan_sample(sample, path.name, clean(sample.key) if sample.key else (), caption_keys)
     except ShardError as error:
         yield Leak(path.name, "", "unreadable", str(error))
+
+
+def scan_sample(sample: Sample, shard: str, clean: Sequence[str], caption_keys: Collection[str]) -> Iterator[Leak]:
+    """Leaks of one sample with these clean captions, as `scan_shard` finds them."""
+    known = {fold(caption) for caption in clean}
+    for kind, detail in dict.fromkeys(_sample_findings(sample, known, caption_keys)):
+        yield Leak(shard, sample.key, kind, detail)
 
 
 def scan_parquet(path: Path, clean: Clean, caption_keys: Collection[str]) -> Iterator[Leak]:
@@ -161,13 +169,17 @@ class _Damage(ValueError):
 
 
 def _image_findings(data: bytes, clean: Collection[str]) -> Iterator[Finding]:
-    for name, body in _blocks(data):
+    blocks = list(_blocks(data))
+    ours = any(is_marked(body) for name, body in blocks if name in XMP_STARTS)
+    for name, body in blocks:
         if name == "end":
             if body.strip(b"\0"):
                 yield "extra picture", f"{len(body)} bytes behind the end of the picture"
             continue
-        if name in XMP_STARTS and body.startswith(XMP_STARTS[name]):
+        if name in XMP_STARTS and body.startswith(XMP_STARTS[name]) and not (ours and _is_plain(body)):
             yield "xmp", f"{name.strip()} block of {len(body)} bytes"
+        if any(_repeats(text, clean) for text in _packet_texts(body)):
+            yield "caption", f"{name.strip()} block"
         if name in PICTURE_STARTS and body.startswith(PICTURE_STARTS[name]):
             yield "extra picture", f"{name} block of {len(body)} bytes"
         exif = body.startswith(b"Exif\0\0") or name in ("eXIf", "EXIF")
@@ -177,6 +189,23 @@ def _image_findings(data: bytes, clean: Collection[str]) -> Iterator[Finding]:
             yield "thumbnail", "JFIF"
         if any(_repeats(text.decode(errors="replace"), clean) for text in body.split(b"\0")):
             yield "caption", f"{name.strip()} block"
+
+
+def _is_plain(body: bytes) -> bool:
+    """Whether a block holds what this tool writes and no more: its own packet, or the text records of IPTC."""
+    if body.startswith(b"Photoshop 3.0\0"):
+        return body.count(b"8BIM") == 1 and body[14:20] == b"8BIM\x04\x04"
+    return is_marked(body) and not any(word in body for word in PREVIEWS)
+
+
+def _packet_texts(body: bytes) -> Iterator[str]:
+    """The captions in an XMP packet or in IPTC records."""
+    start = body.find(b"<x:xmpmeta")
+    if start >= 0:
+        for values in read_xmp(body[start : body.rfind(b">") + 1].partition(b"<?xpacket end")[0]).values():
+            yield from values
+    for record in re.finditer(rb"\x1c\x02.(..)", body, re.DOTALL) if body.startswith(b"Photoshop 3.0\0") else ():
+        yield body[record.end() : record.end() + int.from_bytes(record[1], "big")].decode(errors="replace")
 
 
 def _blocks(data: bytes) -> Iterator[tuple[str, bytes]]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from protect.carry import PANORAMA, bring_back, carry, inverse, least_norm, resampler, see, sides
+from protect.carry import PANORAMA, bring_back, carry, grid, inverse, least_norm, resampler, see, sides, stretched
 
 
 def signs(size: int, epsilon: int = 8, seed: int = 0) -> np.ndarray:
@@ -116,8 +116,35 @@ def test_resampler_is_pillows_resize():
 
 
 @pytest.mark.parametrize(
-    "noise", [np.zeros((3, 4, 5), np.int8), np.zeros((3, 4, 4), np.float32), np.zeros((4, 4), np.int8)]
+    "noise", [np.zeros((3, 4, 5), np.int8), np.zeros((3, 4, 4), np.float64), np.zeros((4, 4), np.int8)]
 )
 def test_bad_noise_is_refused(noise):
-    with pytest.raises(ValueError, match="expected int8 CxSxS, got"):
+    with pytest.raises(ValueError, match="expected int8 or float32 CxSxS, got"):
         carry(noise, 10, 10, 8)
+
+
+def test_noise_of_a_large_photo_comes_back_from_a_coarse_grid():
+    noise = np.random.default_rng(3).choice(np.array([-8, 8], np.int8), (3, 32, 32))
+    height, width = grid(400, 600, 32)
+    assert (height, width) == (128, 192)
+    strips = stretched(carry(noise, height, width, 8), 400, 600, rows=90)
+    whole = np.concatenate([strip for _, strip in strips])
+    back = bring_back(np.clip(np.rint(whole), -8, 8), 32)
+    assert whole.shape == (400, 600, 3)
+    assert np.corrcoef(back.ravel(), noise.ravel())[0, 1] > 0.97
+
+
+def test_a_small_photo_is_its_own_grid():
+    assert grid(100, 120, 32) == (100, 120)
+    plane = np.random.default_rng(0).normal(size=(10, 12, 3)).astype(np.float32)
+    (top, strip), *rest = stretched(plane, 10, 12)
+    assert (top, rest) == (0, []) and np.allclose(strip, plane, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 64, 1000])
+def test_strips_have_no_seams(rows):
+    plane = np.random.default_rng(0).normal(size=(20, 30, 2)).astype(np.float32)
+    whole = next(stretched(plane, 130, 171, 1000))[1]
+    strips = list(stretched(plane, 130, 171, rows))
+    assert [top for top, _ in strips] == list(range(0, 130, rows))
+    assert np.allclose(np.concatenate([strip for _, strip in strips]), whole, atol=1e-4)

@@ -1,0 +1,123 @@
+"""`protect photos` on camera photos, by strength: time, memory, looks, and what a site's own processing leaves.
+
+    python benchmarks/photos.py
+
+A site makes a photo smaller (longest side 2,048, 1,080 or 512 px) and writes it as JPEG 85. What is left is the
+difference between the protected and the clean photo, both processed so, as CLIP's preprocessing sees it at 224 px,
+in per cent of the noise that was made before mask and floor (its projection; 100 is all of it).
+"""
+
+import argparse
+import hashlib
+import io
+import shutil
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+from common import DATA, ROOT, RUNS, protect, save, table
+from PIL import Image
+
+from protect.batches import to_images
+from protect.images import to_view
+from protect.photos.formats import read_still
+from protect.photos.pixels import view_of
+from protect.photos.ready import EPSILON, SIZE, ready_protector
+from protect.photos.record import PhotoRecord, read_records
+from protect.photos.strength import STRENGTHS
+from protect.protector import Protector
+from protect.types import Batch
+
+PHOTOS = ("Bridge", "Dragonfly", "Wine", "free", "friends", "life")  # 3 to 16 megapixels, flat and textured
+SITES = (2048, 1080, 512)
+KEY = 1
+MOST_PIXELS = 400_000_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", default=",".join(PHOTOS), help="beginnings of names, or all")
+    settings = parser.parse_args()
+    source, made, kept = chosen(settings.photos), ready_protector(KEY), RUNS / "photos" / "protector"
+    shutil.rmtree(kept, ignore_errors=True)
+    made.save(kept)  # the same for all, whatever happens to the package meanwhile
+    rows, photos = [], []
+    for strength in STRENGTHS:
+        out = RUNS / "photos" / strength
+        shutil.rmtree(out, ignore_errors=True)
+        cost = protect("photos", source, out, "--strength", strength, "--protector", kept, "--quiet")
+        records = list(read_records(out).values())
+        scale = STRENGTHS[strength].epsilon / EPSILON
+        left = [survival(made, source / record.name, out / record.name, record, scale) for record in records]
+        rows.append(row(strength, records, left, cost))
+        photos += [{"strength": strength, "name": r.name, "ssim": r.ssim, "epsilon": r.epsilon} for r in records]
+    print(table(rows))
+    result = {"strengths": rows, "photos": photos}
+    print(save("photos", vars(settings) | {"protector": made.hash}, result).relative_to(ROOT))
+
+
+def chosen(names: str) -> Path:
+    """A folder with the photos whose names begin so."""
+    folder = RUNS / "photos" / "clean"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    begins = tuple("" if names == "all" else name for name in names.split(","))
+    for path in sorted((DATA / "big-photos").glob("*.jpg")):
+        if path.name.startswith(begins):
+            shutil.copyfile(path, folder / path.name)
+    return folder
+
+
+def survival(made: Protector, clean: Path, protected: Path, record: PhotoRecord, scale: float) -> dict[str, float]:
+    """Per cent of the noise at training size, in the file itself and after each site."""
+    noise = scale * noise_of(made, clean, record)
+    pictures = [Image.open(path).convert("RGB") for path in (clean, protected)]
+    left = {}
+    for site in (0, *SITES):
+        before, after = (to_view(at_site(picture, site), SIZE).astype(np.float32) for picture in pictures)
+        left["file" if not site else f"{site} px"] = 100 * float(((after - before) * noise).sum() / (noise**2).sum())
+    return left
+
+
+def noise_of(made: Protector, path: Path, record: PhotoRecord) -> np.ndarray:
+    """The noise that was made for a photo, 3 x 224 x 224 in 255ths, before mask and floor."""
+    view = view_of(read_still(path, MOST_PIXELS).image, made.size)
+    key = hashlib.sha256(view.tobytes()).hexdigest()
+    protection = made.protect(Batch((key,), to_images(torch.from_numpy(view[None])), ((record.caption_before,),)))
+    if not record.caption.startswith(" ".join(protection.words[0])):
+        raise SystemExit(f"{record.name}: its caption has other words than its noise; the recipe has changed")
+    return protection.noise[0].numpy().astype(np.float32)
+
+
+def at_site(picture: Image.Image, longest: int) -> np.ndarray:
+    """The picture as a site shows it; 0: as uploaded."""
+    if not longest:
+        return np.asarray(picture)
+    scale = min(1.0, longest / max(picture.size))
+    size = round(picture.width * scale), round(picture.height * scale)
+    file = io.BytesIO()
+    picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0).save(file, "JPEG", quality=85)
+    return np.asarray(Image.open(file))
+
+
+def row(strength: str, records: list[PhotoRecord], left: list[dict], cost: dict[str, float]) -> dict[str, Any]:
+    seconds = [record.seconds for record in records]
+    return {
+        "strength": strength,
+        "epsilon": STRENGTHS[strength].epsilon,
+        "photos": len(records),
+        "s a photo": fmean(seconds),
+        "slowest": max(seconds),
+        "processor s": cost["cpu_seconds"] / len(records),
+        "peak MB": cost["peak_mb"],
+        "SSIM": fmean(record.ssim for record in records),
+        "least": min(record.ssim for record in records),
+        "lowered": sum(record.lowered for record in records),
+        **{f"left %, {name}": fmean(photo[name] for photo in left) for name in left[0]},
+    }
+
+
+if __name__ == "__main__":
+    main()

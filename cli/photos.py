@@ -1,0 +1,58 @@
+"""protect photos: a folder of photos, protected file by file."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from protect.cli.common import print_json
+from protect.cli.options import build, settings_options
+from protect.settings import PhotoSettings
+
+
+@click.command(short_help="Protect a folder of photos.")
+@click.argument("source", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--protector", type=click.Path(path_type=Path), help="use a protector made by `protect fit`")
+@click.option("--dry-run", is_flag=True, help="say what would be done and how long it would take")
+@settings_options(PhotoSettings)
+@click.option("--emit-web", is_flag=True, help="write opt-out files for those who host their own pages")
+@click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
+@click.option("-q", "--quiet", is_flag=True, help="no line for each file")
+def photos(
+    source: Path, out: Path, protector: Path | None, dry_run: bool, emit_web: bool, as_json: bool, quiet: bool,
+    **values: Any,
+) -> int:  # fmt: skip
+    """Protect every photo below DIR and write it under the same name below OUT; DIR is never changed.
+
+    The same command again does only what is new or has changed.
+    """
+    settings = build(PhotoSettings, values)
+    from protect.photos.job import make_job, protect_photos
+    from protect.photos.summary import estimate, summary
+    from protect.photos.web import write_web
+    from protect.protector import Protector
+
+    job = make_job(source, out, settings, Protector.load(protector) if protector else None, dry_run)
+    if dry_run:
+        about = estimate(job)
+        print_json(about) if as_json else click.echo(about["text"])
+        return 0
+    records = list(protect_photos(job, status_lines(quiet)).values())
+    if emit_web:
+        write_web(out)
+    total = summary(out, records)
+    print_json(total) if as_json else click.echo(total["text"])
+    return 1 if total["failed"] else 0
+
+
+def status_lines(quiet: bool) -> Callable[[Any, bool], None]:
+    """One line on stderr for each file, or none."""
+    from protect.photos.summary import status_line
+
+    def line(record: Any, fresh: bool) -> None:
+        if not quiet:
+            click.echo(status_line(record, fresh), err=True)
+
+    return line

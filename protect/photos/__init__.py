@@ -1,0 +1,1 @@
+"""A folder of photos, protected file by file."""

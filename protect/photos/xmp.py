@@ -1,0 +1,106 @@
+"""XMP packets: captions and rights read out of any, and a new one written that holds nothing else."""
+
+import re
+from collections.abc import Iterable, Mapping
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+MARK = "urn:protect-pairs:xmp:1.0/"  # the namespace by which the tool knows its own files
+PROHIBITED = "http://ns.useplus.org/ldf/vocab/DMI-PROHIBITED-AIMLTRAINING"
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
+SPACES = {
+    "dc": "http://purl.org/dc/elements/1.1/",
+    "photoshop": "http://ns.adobe.com/photoshop/1.0/",
+    "Iptc4xmpCore": "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/",
+    "xmpRights": "http://ns.adobe.com/xap/1.0/rights/",
+    "tiff": "http://ns.adobe.com/tiff/1.0/",
+    "exif": "http://ns.adobe.com/exif/1.0/",
+    "plus": "http://ns.useplus.org/ldf/xmp/1.0/",
+    "protect": MARK,
+}
+TEXT, LANGUAGES, LIST = "text", "Alt", "Seq"
+CAPTIONS = {  # in the order in which they count
+    "dc:description": LANGUAGES,
+    "Iptc4xmpCore:ExtDescrAccessibility": LANGUAGES,
+    "Iptc4xmpCore:AltTextAccessibility": LANGUAGES,
+    "photoshop:Headline": TEXT,
+    "dc:title": LANGUAGES,
+    "tiff:ImageDescription": LANGUAGES,
+    "exif:UserComment": LANGUAGES,
+}
+RIGHTS = {
+    "dc:creator": LIST,
+    "dc:rights": LANGUAGES,
+    "photoshop:Credit": TEXT,
+    "photoshop:DateCreated": TEXT,
+    "xmpRights:Marked": TEXT,
+    "xmpRights:UsageTerms": LANGUAGES,
+    "xmpRights:WebStatement": TEXT,
+}
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def read_xmp(packet: bytes) -> dict[str, tuple[str, ...]]:
+    """The captions and rights of a packet by name, `dc:description` and the like; damage reads as nothing.
+
+    Of a text in several languages the default one comes first.
+    """
+    text = packet.strip(b"\0 \r\n\t\xef\xbb\xbf")
+    if not text or b"<!DOCTYPE" in text or b"<!ENTITY" in text:  # entities are how XML bombs are built
+        return {}
+    try:
+        root = ElementTree.fromstring(text)
+    except (ElementTree.ParseError, ValueError, LookupError):
+        return {}
+    known = {f"{{{SPACES[name.partition(':')[0]]}}}{name.partition(':')[2]}": name for name in CAPTIONS | RIGHTS}
+    found: dict[str, tuple[str, ...]] = {}
+    for about in root.iter(f"{{{RDF}}}Description"):
+        for tag, value in about.attrib.items():
+            if tag in known and value.strip():
+                found.setdefault(known[tag], (value,))
+        for element in about:
+            values = _values(element)
+            if element.tag in known and values:
+                found.setdefault(known[str(element.tag)], values)
+    return found
+
+
+def _values(element: ElementTree.Element) -> tuple[str, ...]:
+    items = list(element.iter(f"{{{RDF}}}li")) or [element]
+    items.sort(key=lambda item: item.get(LANGUAGE) != "x-default")
+    return tuple(text for item in items if (text := "".join(item.itertext()).strip()))
+
+
+def is_marked(packet: bytes) -> bool:
+    """Whether this tool wrote the file the packet stands in."""
+    return MARK.encode() in packet
+
+
+def write_xmp(captions: Iterable[str], caption: str, rights: Mapping[str, tuple[str, ...]], opt_out: bool) -> bytes:
+    """A packet with `caption` in the fields `captions`, the rights given, the mark, and the opt-out if wanted."""
+    properties = [_property(name, CAPTIONS[name], (caption,)) for name in captions]
+    properties += [_property(name, RIGHTS[name], values) for name, values in rights.items() if name in RIGHTS]
+    if opt_out:
+        properties.append(_property("plus:DataMining", TEXT, (PROHIBITED,)))
+    properties.append(_property("protect:Protected", TEXT, ("True",)))
+    spaces = "".join(
+        f' xmlns:{name}="{space}"' for name, space in SPACES.items() if f"<{name}:" in "".join(properties)
+    )
+    lines = (
+        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>',
+        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}"><rdf:Description rdf:about=""{spaces}>',
+        *properties,
+        "</rdf:Description></rdf:RDF></x:xmpmeta>",
+        '<?xpacket end="r"?>',
+    )
+    return "\n".join(lines).encode()
+
+
+def _property(name: str, form: str, values: tuple[str, ...]) -> str:
+    texts = [escape(NOT_XML.sub("", value)) for value in values]
+    if form == TEXT:
+        return f"<{name}>{texts[0]}</{name}>"
+    if form == LANGUAGES:
+        return f'<{name}><rdf:Alt><rdf:li xml:lang="x-default">{texts[0]}</rdf:li></rdf:Alt></{name}>'
+    return f"<{name}><rdf:Seq>{''.join(f'<rdf:li>{text}</rdf:li>' for text in texts)}</rdf:Seq></{name}>"
