@@ -29,10 +29,12 @@ def main() -> None:
         shutil.rmtree(out, ignore_errors=True)
         protect("shards", PAIRS, out, "--alphabet", size, "--rounds", 1, "--window", 256)
     attack = ["--test", TEST, "--attackers", "tiny-resnet", "--epochs", settings.epochs, "-o", folder / "report"]
+    attack += ["--augment", "none", "--countermeasures", "none", "--mix", "1"]
     arms = [argument for size in others for argument in ("--arm", f"{size}={folder / size}")]
     protect("verify", PAIRS, folder / first, *arms, *attack)
     runs = json.loads((folder / "report/details.json").read_text())["runs"]
-    rows = [row(first if run["arm"] == "protected" else run["arm"], run) for run in runs]
+    named = {"clean": "clean", "protected": first} | dict(zip(others, others, strict=True))
+    rows = [row(named[run["arm"]], run) for run in runs if run["arm"] in named]
     print(table(rows))
     print(save("alphabet", vars(settings), rows).relative_to(ROOT))
 

@@ -7,10 +7,10 @@ import click
 import numpy as np
 import pytest
 from PIL import Image
+
 from protect.cli import COMMANDS, cli
 from protect.cli.inspect import COLUMNS
 from protect.cli.options import CommaList
-
 from protect.settings import PRESETS, PublishSettings, Recipe
 from protect.shards import read_samples
 

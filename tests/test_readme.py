@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
+
 from protect.cli import cli, main
 
 ROOT = Path(__file__).parents[1]

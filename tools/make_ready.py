@@ -29,7 +29,7 @@ LARGEST = 4  # a cut shows up to this many pixels of the photo for one of the vi
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--steps", type=int, default=180)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--views", type=int, default=4096)
     parser.add_argument("--seed", type=int, default=0)

@@ -45,10 +45,10 @@ def learn(tiles: Tiles, window: Window, recipe: Recipe, report: Callable[[str], 
         choice = torch.randint(0, tiles.shape[1], (len(images), len(tiles)), generator=random)
         draw = int(torch.randint(0, 1 << 62, (1,), generator=random))
         changed = Budget(recipe.noise.epsilon).apply(images, superpose(tiles, choice, window.size, reach))
-        features = [
+        before, after = (
             stages(network, transform(seen, torch.Generator().manual_seed(draw))) for seen in (images, changed)
-        ]
-        found = readability(*features, choice, tiles.shape[1])
+        )
+        found = readability(before, after, choice, tiles.shape[1])
         optimizer.zero_grad()
         (-found).backward()
         optimizer.step()
@@ -69,7 +69,7 @@ def readability(
     that chance adds nothing (Fisher's criterion, cross-validated); the logarithm keeps a few loud symbols from
     outweighing the others.
     """
-    half, total = len(choice) // 2, 0.0
+    half, total = len(choice) // 2, torch.zeros((), device=changed[0].device)
     for before, after in zip(clean, changed, strict=True):
         effect = whiten(after - before, before)
         first, second = (_means(effect[part], choice[part], symbols) for part in (slice(half), slice(half, None)))
@@ -77,7 +77,7 @@ def readability(
         own = product.diagonal(dim1=1, dim2=2)
         total = total + own[:, :, None] + own[:, None, :] - product - product.transpose(1, 2)
     upper = torch.ones(symbols, symbols, dtype=torch.bool).triu(1)
-    return torch.log1p(torch.as_tensor(total)[:, upper].clamp(min=-0.5)).mean()
+    return torch.log1p(total[:, upper].clamp(min=-0.5)).mean()
 
 
 def whiten(effect: Tensor, features: Tensor) -> Tensor:
