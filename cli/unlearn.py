@@ -1,0 +1,61 @@
+"""protect unlearn: make a trained model forget, or look whether it remembers."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from protect.settings import ForgetSettings, UnlearnSettings
+
+from .common import Reporter, print_json
+from .options import build, settings_options
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+def many(name: str, help: str) -> Any:
+    return click.option(name, multiple=True, metavar="PAIRS", help=help)
+
+
+@click.command(short_help="Make a trained CLIP forget pairs, or see whether it remembers them.")
+@click.argument("model")
+@click.option("--weights", default="", help="of MODEL: a checkpoint, an OUT of this command, or an open_clip tag")
+@many("--forget", "pairs to forget: shards, or a folder of photos with a NAME.txt beside each")
+@many("--retain", "pairs to keep (safeclip, hysac: the safe twins)")
+@many("--forget-test", "held-out pairs of the kind to forget, to judge on")
+@many("--retain-test", "held-out pairs of the kind to keep, to judge on")
+@many("--far", "pairs of another domain the model knows, to judge on")
+@click.option("--retrained", default="", help="OUT of --method retrain, to compare with")
+@click.option("--audit", is_flag=True, help="change nothing: is --forget still in the model?")
+@click.option("--before", default="", help="with --audit: weights from before the forgetting")
+@click.option("-o", "--out", type=FOLDER, help="folder for the model and the report; run again to go on")
+@settings_options(UnlearnSettings, ForgetSettings)
+@click.option("--json", "as_json", is_flag=True, help="print everything as JSON")
+@click.option("-q", "--quiet", is_flag=True, help="no progress")
+def unlearn(model, weights, audit, before, out, retrained, as_json, quiet, **values):
+    """MODEL is an open_clip name with --weights, tiny-resnet, tiny-vit, or a folder of a Hugging Face CLIP.
+
+    What is written to OUT loads in the same library.
+    """
+    settings, losses = build(UnlearnSettings, values), build(ForgetSettings, values)
+    pairs = {name: tuple(values[name]) for name in ("forget", "retain", "forget_test", "retain_test", "far")}
+    needed = ("forget",) if audit else ("forget", "retain")
+    if missing := [f"--{name}" for name in needed if not pairs[name]]:
+        raise click.UsageError(f"expected {' and '.join(missing)}, found none; name shards or a folder of photos")
+    if audit:
+        from protect.unlearn.audit import audit_model
+        from protect.unlearn.audit import to_text as audit_text
+
+        found = audit_model(model, weights, pairs["forget"], pairs["forget_test"], settings, before, out)
+        return print_json(asdict(found)) if as_json else click.echo(audit_text(found))
+    if out is None:
+        raise click.UsageError("expected -o OUT, found none; name a folder for the model")
+    from protect.unlearn.report import save, to_text
+    from protect.unlearn.run import Sources
+    from protect.unlearn.run import unlearn as run
+
+    with Reporter(0, quiet) as report:
+        result = run(model, weights, Sources(**pairs), settings, out, losses, retrained, report)
+    save([result], out)
+    return print_json(asdict(result)) if as_json else click.echo(to_text(result))

@@ -1,0 +1,1 @@
+"""Making a trained CLIP forget, and proof of it."""

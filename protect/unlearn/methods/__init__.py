@@ -1,0 +1,61 @@
+"""The methods by name: a new one costs one file and one line here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from protect.settings import ForgetSettings
+from protect.unlearn.methods import (
+    ac,
+    ccu,
+    cliperase,
+    enmn,
+    finetune,
+    ga,
+    graddiff,
+    hac,
+    hac_reg,
+    hysac,
+    kl,
+    l1_sparse,
+    retrain,
+    safeclip,
+)
+from protect.unlearn.step import Step
+
+
+@dataclass(frozen=True)
+class Method:
+    """A loss of one step, and what it needs.
+
+    geometry: "sphere" or "hyperbolic" where the formulas hold in that one only. twins: each forget pair comes
+    with its own retain pair. classes: pairs have classes. fresh: starts from random weights, forget pairs unseen.
+    prepare: makes `Step.prepared` from the frozen original, see enmn.
+    """
+
+    loss: Callable[[Step, ForgetSettings], Tensor]
+    geometry: str = "any"
+    twins: bool = False
+    classes: bool = False
+    fresh: bool = False
+    prepare: Callable[..., Any] | None = None
+
+
+METHODS: dict[str, Method] = {
+    "cliperase": Method(cliperase.loss, geometry="sphere"),
+    "ac": Method(ac.loss),
+    "hac": Method(hac.loss, geometry="hyperbolic"),
+    "hac_reg": Method(hac_reg.loss, geometry="hyperbolic"),
+    "safeclip": Method(safeclip.loss, geometry="sphere", twins=True),
+    "hysac": Method(hysac.loss, geometry="hyperbolic", twins=True),
+    "ccu": Method(ccu.loss, geometry="sphere", classes=True),
+    "retrain": Method(retrain.loss, fresh=True),
+    "finetune": Method(finetune.loss),
+    "ga": Method(ga.loss),
+    "graddiff": Method(graddiff.loss),
+    "kl": Method(kl.loss),
+    "enmn": Method(enmn.loss, prepare=enmn.prepare),
+    "l1_sparse": Method(l1_sparse.loss),
+}

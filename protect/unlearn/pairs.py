@@ -1,0 +1,176 @@
+"""Pairs to forget and to keep, from shards or folders of photos: views at the model's size, captions, classes."""
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from protect.captions import captions_of
+from protect.images import decode, to_view
+from protect.settings import PublishSettings
+from protect.shards import IMAGE_EXTENSIONS, SHARD_NAME, find_shards, image_member, read_samples, split_name
+from protect.types import Images, Member, Sample
+
+READING = PublishSettings(caption_keys=())  # captions are the lines of the .txt: what a trainer reads
+FEW = 4  # captions that come this often on average are names of classes
+VISU = ("safe", "nsfw")
+PROMPTS = 64  # captions that a class is made of, at most
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs by number. kinds: the class of each, by name: the text of its `.cls`, else its first caption."""
+
+    keys: tuple[str, ...]
+    pixels: np.ndarray
+    captions: tuple[tuple[str, ...], ...]
+    kinds: tuple[str, ...]
+    skipped: int = 0
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def images(self, rows: Tensor, device: torch.device) -> Images:
+        """Images of these pairs, float in [0, 1]."""
+        return torch.from_numpy(self.pixels[rows.numpy()]).to(device).float() / 255
+
+    def select(self, rows: Sequence[int]) -> "Pairs":
+        """Some of the pairs, in the order of `rows`."""
+        keys, kinds = (tuple(column[i] for i in rows) for column in (self.keys, self.kinds))
+        captions = tuple(self.captions[i] for i in rows)
+        return Pairs(keys, self.pixels[list(rows)], captions, kinds, self.skipped)
+
+
+def joined(parts: Sequence[Pairs]) -> Pairs:
+    """All pairs of several sets, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    keys, captions, kinds = (
+        tuple(chain.from_iterable(columns))
+        for columns in zip(*((p.keys, p.captions, p.kinds) for p in parts), strict=True)
+    )
+    pixels = np.concatenate([part.pixels for part in parts])
+    return Pairs(keys, pixels, captions, kinds, sum(part.skipped for part in parts))
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What a zero-shot classifier chooses from: names, and the captions that describe each."""
+
+    names: tuple[str, ...]
+    prompts: tuple[tuple[str, ...], ...]
+
+    def numbers(self, pairs: Pairs) -> Tensor:
+        """The class number of each pair."""
+        number = {name: i for i, name in enumerate(self.names)}
+        return torch.tensor([number[kind] for kind in pairs.kinds])
+
+
+def classes_of(*parts: Pairs) -> Classes | None:
+    """The classes of all these pairs together; None where nearly every pair has a caption of its own."""
+    found: dict[str, Counter[str]] = {}
+    for pairs in parts:
+        for kind, captions in zip(pairs.kinds, pairs.captions, strict=True):
+            found.setdefault(kind, Counter()).update(captions)
+    if len(found) < 2 or len(found) * FEW > sum(map(len, parts)):
+        return None
+    names = tuple(sorted(found))
+    return Classes(names, tuple(tuple(text for text, _ in found[name].most_common(PROMPTS)) for name in names))
+
+
+def read_pairs(sources: Sequence[str], size: int, limit: int = 0) -> Pairs:
+    """The first `limit` pairs (0: all) of shards, or of folders of photos with a NAME.txt beside NAME.jpg.
+
+    Pixels live in an unnamed file, not in memory. Pairs without a readable picture or caption are skipped and
+    counted. Raises ValueError when nothing is left, ShardError when the shards cannot be found.
+    """
+    keys: list[str] = []
+    captions: list[tuple[str, ...]] = []
+    kinds: list[str] = []
+    skipped = 0
+    with tempfile.TemporaryFile() as file:
+        for sample in _samples(sources):
+            pair = _pair(sample, size)
+            if pair is None:
+                skipped += 1
+                continue
+            view, lines, kind = pair
+            file.write(view.tobytes())
+            keys.append(sample.key)
+            captions.append(lines)
+            kinds.append(kind)
+            if len(keys) == limit:
+                break
+        if not keys:
+            raise ValueError(
+                f"{' '.join(sources)}: expected pictures with captions, found none that can be read ({skipped} "
+                "skipped); give tars, or a folder of photos with a NAME.txt beside each"
+            )
+        file.flush()
+        pixels = np.memmap(file, np.uint8, "r+", shape=(len(keys), 3, size, size))
+    return Pairs(tuple(keys), pixels, tuple(captions), tuple(kinds), skipped)
+
+
+def _samples(sources: Sequence[str]) -> Iterator[Sample]:
+    for source in sources:
+        folder = Path(source)
+        if folder.is_dir() and not any(SHARD_NAME.fullmatch(path.name) for path in folder.iterdir()):
+            yield from _photos(folder)
+        else:
+            for shard in find_shards([source]):
+                yield from (sample for sample in read_samples(shard) if sample.key)
+
+
+def _photos(folder: Path) -> Iterator[Sample]:
+    """A photo and its sidecars as a sample each, in the order of their paths."""
+    captions = _table(folder)
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower().lstrip(".") in IMAGE_EXTENSIONS:
+            files = (path, path.with_suffix(".txt"), path.with_suffix(".cls"))
+            members = [Member(f"photo{file.suffix}", file.read_bytes()) for file in files if file.is_file()]
+            key = str(path.relative_to(folder).with_suffix(""))
+            if key in captions:
+                members.append(Member("photo.txt", captions[key].encode()))
+            yield Sample(key, tuple(members))
+
+
+def _table(folder: Path) -> dict[str, str]:
+    """Captions by file name where the folder is `safe` or `nsfw` of ViSU's layout.
+
+    That is: a table beside the two folders (JSON or JSON lines, as published), in which the column of the
+    folder's name holds the caption of picture `incremental_id`. Equal names then make twins.
+    """
+    tables = sorted(folder.parent.glob("*.json*")) if folder.name in VISU else []
+    found: dict[str, str] = {}
+    for path in tables:
+        text = path.read_text(encoding="utf-8")
+        try:
+            rows = json.loads(text) if text.lstrip().startswith("[") else [json.loads(x) for x in text.splitlines()]
+            found |= {str(row["incremental_id"]): row[folder.name] for row in rows}
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path}: expected ViSU's rows with incremental_id, safe and nsfw, found {error!r}; "
+                "move other JSON away from there"
+            ) from error
+    return found
+
+
+def _pair(sample: Sample, size: int) -> tuple[np.ndarray, tuple[str, ...], str] | None:
+    """View, captions and class of a sample; None where one cannot be had."""
+    member = image_member(sample)
+    try:
+        captions = captions_of(sample, READING.caption_keys)
+        if member is None or not captions:
+            return None
+        view = to_view(decode(member.data, READING.max_pixels).color, size)
+    except ValueError:  # what a trainer's loader drops too
+        return None
+    kind = next((m.data.decode(errors="replace") for m in sample.members if split_name(m.name)[1] == "cls"), "")
+    return view, captions, kind.strip() or captions[0]

@@ -1,0 +1,305 @@
+"""Unlearning losses: identities between methods, and the direction in which each term pushes."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from protect.losses import clip_loss
+from protect.settings import ForgetSettings
+from protect.unlearn import lorentz
+from protect.unlearn.hyperbolic import Meru, part_of
+from protect.unlearn.methods import METHODS, ac, ccu, cliperase, finetune, ga, hac, hysac, kl, safeclip
+from protect.unlearn.model import Clip
+from protect.unlearn.step import Part, Step
+
+DIM, PAIRS = 8, 5
+SCALE = 10.0
+
+
+class Sphere(Clip):
+    """A CLIP without towers: embeddings are given."""
+
+    def __init__(self):
+        torch.nn.Module.__init__(self)
+
+    @property
+    def scale(self):
+        return torch.tensor(SCALE)
+
+
+class Hyperboloid(Meru):
+    """A MERU without towers."""
+
+    def __init__(self):
+        torch.nn.Module.__init__(self)
+        self.log_curvature = torch.nn.Parameter(torch.tensor(0.3))
+
+    @property
+    def scale(self):
+        return torch.tensor(SCALE)
+
+
+def unit(seed, count=PAIRS):
+    return F.normalize(torch.randn(count, DIM, generator=torch.Generator().manual_seed(seed)), dim=-1)
+
+
+def part(model, seed, captions=None, kinds=None, before=None, free=True, size=1.0):
+    """A side of a batch with embeddings of its own; `before` are the original's, or equal to the student's."""
+    captions = captions or [f"{seed} caption {i}" for i in range(PAIRS)]
+    side = Part(model, model, torch.zeros(len(captions), 3, 1, 1), captions, kinds)
+    images, texts = size * unit(seed, len(captions)), size * unit(seed + 100, len(captions))
+    side.images_before, side.texts_before = (images, texts) if before is None else (unit(before), unit(before + 100))
+    side.images, side.texts = images.clone().requires_grad_(free), texts.clone().requires_grad_(free)
+    return side
+
+
+def step(model=None, share=1.0, **options):
+    model = model or Sphere()
+    return Step(part(model, 1, **options), part(model, 2, **options), share)
+
+
+def after_a_step(state, loss, size=1e-2):
+    """The same with student embeddings moved a little down the loss."""
+    leaves = [state.forget.images, state.forget.texts, state.retain.images, state.retain.texts]
+    gradients = torch.autograd.grad(loss(state), leaves, allow_unused=True)
+    moved = Step(*(Part(p.student, p.reference, p.pixels, p.captions, p.kinds) for p in (state.forget, state.retain)))
+    for side, old in ((moved.forget, state.forget), (moved.retain, state.retain)):
+        side.images_before, side.texts_before = old.images_before, old.texts_before
+    places = ((moved.forget, "images"), (moved.forget, "texts"), (moved.retain, "images"), (moved.retain, "texts"))
+    for (side, name), leaf, gradient in zip(places, leaves, gradients, strict=True):
+        new = leaf if gradient is None else leaf - size * gradient
+        setattr(side, name, F.normalize(new.detach(), dim=-1) if state.student.geometry == "sphere" else new.detach())
+    return moved
+
+
+def test_finetuning_is_the_clip_loss():
+    state = step()
+    expected = clip_loss(state.retain.images, state.retain.texts, torch.tensor(SCALE))
+    assert torch.allclose(finetune.loss(state, ForgetSettings()), expected)
+
+
+@pytest.mark.parametrize("consistency", ["batch", "coordinates"])
+def test_cliperase_without_forgetting_and_consistency_is_finetuning(consistency):
+    state = step(before=7)
+    settings = ForgetSettings(erase=0.0, consist=0.0, consistency=consistency)
+    assert torch.allclose(cliperase.loss(state, settings), finetune.loss(state, settings))
+
+
+@pytest.mark.parametrize("consistency", ["batch", "coordinates"])
+def test_cliperase_consistency_is_0_for_the_original_and_positive_elsewhere(consistency):
+    term = {"batch": kl.batch_divergence, "coordinates": cliperase.coordinate_divergence}[consistency]
+    assert term(step()).item() == pytest.approx(0, abs=1e-6)
+    assert term(step(before=7)).item() > 1e-3
+
+
+def test_cliperase_readings_of_consistency_differ():
+    state = step(before=7)
+    assert kl.batch_divergence(state).item() != pytest.approx(cliperase.coordinate_divergence(state).item(), rel=0.1)
+
+
+def test_cliperase_does_not_push_below_cosine_0():
+    state = step()
+    state.forget.texts = -state.forget.images.detach()
+    state.forget.texts.requires_grad_()
+    value = cliperase.forgetting(state)
+    assert value.item() == 0
+    assert not torch.autograd.grad(value, state.forget.images)[0].any()
+
+
+def test_ac_without_the_true_pairs_is_infonce_with_random_positives():
+    """With alpha = gamma = 1 and beta = 0: retain rows as they are, forget rows with any other forget text."""
+    state = step(share=0.5)
+    settings = ForgetSettings(wrong=1.0, right=0.0, spread=1.0)
+    log_rows = state.union.log_softmax(dim=1), state.union.T.log_softmax(dim=1)
+    retain = -sum(rows[:PAIRS].diagonal()[:PAIRS].mean() for rows in log_rows) / 2
+    forget = 0.0
+    for rows in log_rows:
+        own = rows[PAIRS:, PAIRS:]
+        uniform = -own.mean(dim=1)  # a positive drawn at random from the forget pairs, own one included
+        forget += uniform.mean() / 2
+    # the own pair (i = j) is missing from L_neg, and L_perf is a mean, not a sum, over the batch
+    own_pair = ac.positive(state) / PAIRS
+    expected = retain + 0.5 * (forget + own_pair - math.log(2 * PAIRS))
+    assert torch.allclose(ac.loss(state, settings), expected, atol=1e-5)
+
+
+def test_ac_without_forgetting_is_the_contrastive_loss_against_the_union():
+    state = step()
+    settings = ForgetSettings(calibrate=0.0)
+    match = torch.arange(PAIRS)
+    expected = (F.cross_entropy(state.union[:PAIRS], match) + F.cross_entropy(state.union.T[:PAIRS], match)) / 2
+    assert torch.allclose(ac.loss(state, settings), expected)
+
+
+def test_ac_takes_texts_of_the_same_words_for_no_wrong_pair():
+    assert ac.negative(step(captions=["a cat"] * PAIRS)).item() == 0
+    assert ac.negative(step()).item() != 0
+
+
+def test_ac_weighs_forgetting_by_the_share_of_forget_pairs():
+    settings = ForgetSettings()
+    calibration = [ac.loss(step(share=share), settings) - ac.retention(step()) for share in (0.1, 0.2)]
+    assert torch.allclose(2 * calibration[0], calibration[1], atol=1e-5)
+
+
+def test_hac_without_cones_is_ac_in_its_geometry():
+    state = step(Hyperboloid())
+    settings = ForgetSettings(hold=0.0, expel=0.0)
+    assert torch.allclose(hac.loss(state, settings), ac.loss(state, settings))
+    distances = lorentz.distances(state.forget.images, state.forget.texts, state.student.curvature)
+    assert torch.allclose(state.union[PAIRS:, PAIRS:], -SCALE * distances)
+
+
+def test_hac_reg_adds_the_distance_to_the_origin():
+    state, settings = step(Hyperboloid()), ForgetSettings(norm=0.5)
+    lengths = state.forget.images.norm(dim=-1).mean() + state.forget.texts.norm(dim=-1).mean()
+    extra = METHODS["hac_reg"].loss(state, settings) - hac.loss(state, settings)
+    assert torch.allclose(extra, 0.5 * lengths)
+
+
+def test_hac_cones_hold_the_retained_and_expel_the_forgotten():
+    student, settings = Hyperboloid(), ForgetSettings(calibrate=0.0)
+    inside = step(student)
+    for side in (inside.forget, inside.retain):
+        side.images = (side.texts.detach() * 1.5).requires_grad_()
+    held = hac.loss(inside, settings) - ac.loss(inside, settings)
+    aperture = lorentz.half_aperture(inside.forget.texts, student.curvature)
+    assert torch.allclose(held, settings.expel * aperture.mean(), atol=2e-3)
+
+
+def test_ga_is_minus_the_loss_of_the_forget_pairs_up_to_its_floor():
+    state = step()
+    match = torch.arange(PAIRS, 2 * PAIRS)
+    free = (F.cross_entropy(state.union[PAIRS:], match) + F.cross_entropy(state.union.T[PAIRS:], match)) / 2
+    assert torch.allclose(ga.loss(state, ForgetSettings(floor=1000.0)), -free)
+    state.forget.texts = (-state.forget.images).detach()
+    state = Step(state.forget, state.retain)
+    assert ga.forget_loss(state, 0.0).item() == pytest.approx(math.log(2 * PAIRS))
+
+
+def test_graddiff_and_kl_are_their_parts():
+    state, settings = step(before=7), ForgetSettings()
+    ascent = ga.loss(state, settings)
+    assert torch.allclose(METHODS["graddiff"].loss(state, settings), finetune.loss(state, settings) + ascent)
+    assert torch.allclose(METHODS["kl"].loss(state, settings), kl.batch_divergence(state) + ascent)
+    assert torch.allclose(METHODS["kl"].loss(step(), settings), ga.loss(step(), settings), atol=1e-5)
+
+
+def test_l1_sparse_is_finetuning_with_a_penalty_on_what_is_trained():
+    state = step(Hyperboloid())
+    settings = ForgetSettings(sparse=2.0)
+    extra = METHODS["l1_sparse"].loss(state, settings) - finetune.loss(state, settings)
+    assert extra.item() == pytest.approx(0.6, abs=1e-5)
+
+
+def test_safeclip_is_least_where_unsafe_inputs_are_their_safe_twins():
+    state = step()
+    start = safeclip.loss(state, ForgetSettings())
+    redirected = step()
+    redirected.forget.images, redirected.forget.texts = (
+        redirected.retain.images_before,
+        redirected.retain.texts_before,
+    )
+    assert safeclip.loss(redirected, ForgetSettings()) < start
+    assert sum(safeclip.WEIGHTS) == pytest.approx(1.75)
+
+
+def test_hysac_weighs_four_contrasts_and_three_cones():
+    state, none = step(Hyperboloid()), ForgetSettings(order=0.0)
+    student = state.student
+    images, texts = (state.retain.images, state.forget.images), (state.retain.texts, state.forget.texts)
+    contrasts = [clip_by(student, i, t) for i in images for t in texts]
+    assert torch.allclose(hysac.loss(state, none), torch.stack(contrasts).mean())
+    cones = [
+        student.entailment(*ends) for ends in ((texts[0], images[0]), (texts[1], images[1]), (images[0], texts[1]))
+    ]
+    expected = (torch.stack(contrasts).sum() + torch.stack(cones).sum()) / 7
+    assert torch.allclose(hysac.loss(state, ForgetSettings()), expected)
+
+
+def clip_by(student, images, texts):
+    logits, match = student.logits(images, texts), torch.arange(len(images))
+    return (F.cross_entropy(logits, match) + F.cross_entropy(logits.T, match)) / 2
+
+
+def test_safe_traversal_brings_far_points_to_the_limit_and_leaves_near_ones():
+    student = Hyperboloid()
+    x = torch.cat([0.1 * unit(1), 3.0 * unit(2)])
+    moved = hysac.safe_traversal(x, 1.0, student)
+    assert torch.equal(moved[:PAIRS], x[:PAIRS])
+    assert torch.allclose(lorentz.radius(moved[PAIRS:], student.curvature), torch.ones(PAIRS), atol=1e-5)
+    assert torch.allclose(F.normalize(moved, dim=-1), F.normalize(x, dim=-1), atol=1e-6)
+
+
+def test_the_papers_limit_never_binds_at_the_distances_it_reports():
+    """Distances near 0.5: the limit is beyond them, so the traversal would do nothing."""
+    distances = torch.tensor([0.45, 0.5, 0.55])
+    assert hysac.paper_limit(distances, 1.0) == pytest.approx(0.5 + math.tanh(-0.3) + 1)
+    assert hysac.paper_limit(distances, 1.0) > distances.max()
+
+
+KINDS = torch.tensor([0, 0, 1, 1, 2])
+
+
+def ccu_step():
+    model = Sphere()
+    return Step(part(model, 1, kinds=torch.full((PAIRS,), 3)), part(model, 2, kinds=KINDS))
+
+
+def test_ccu_stops_at_the_share_of_the_class_in_the_batch():
+    state = ccu_step()
+    state.forget.texts_before = unit(101)[:1].expand(PAIRS, -1)
+    state.forget.images = -state.forget.texts_before.clone().requires_grad_()
+    assert ccu.inverse(state).item() == pytest.approx(math.log(0.5), abs=1e-5)
+
+
+def test_ccu_takes_images_away_from_what_the_other_modality_says():
+    state = ccu_step()
+    state.forget.texts_before = unit(101)[:1].expand(PAIRS, -1)
+    state.forget.images = F.normalize(state.forget.texts_before + 0.3 * unit(9), dim=-1).requires_grad_()
+    moved = after_a_step(state, ccu.inverse, size=0.1)
+    assert (moved.forget.images * state.forget.texts_before).sum() < (
+        state.forget.images * state.forget.texts_before
+    ).sum()
+
+
+def test_ccu_keeps_the_other_modality_and_the_retained_images():
+    assert ccu.retention(ccu_step()).item() == pytest.approx(0, abs=1e-5)
+    moved = ccu_step()
+    moved.forget.texts = unit(50)
+    assert ccu.retention(moved).item() > 1e-3
+
+
+def test_ccu_separates_without_a_second_image_of_a_class():
+    state = ccu_step()
+    state.retain.kinds = torch.arange(PAIRS)
+    assert ccu.separation(state).item() == 0
+    assert ccu.separation(ccu_step()).item() > 0
+
+
+PUSHES = {
+    "cliperase": "sphere", "ac": "sphere", "ga": "sphere", "graddiff": "sphere", "kl": "sphere",
+    "hac": "hyperbolic", "hac_reg": "hyperbolic",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUSHES)
+def test_forgetting_methods_lower_the_similarity_of_forget_pairs(name):
+    model = Sphere() if PUSHES[name] == "sphere" else Hyperboloid()
+    state = Step(part(model, 1, kinds=torch.full((PAIRS,), 3)), part(model, 2, kinds=KINDS))
+    for side in (state.forget, state.retain):
+        side.texts = F.normalize(side.images.detach() + 0.1 * unit(9), dim=-1).requires_grad_()
+        side.images_before, side.texts_before = side.images.detach(), side.texts.detach()
+    settings = ForgetSettings(right=1.0, wrong=0.5, spread=0.5)
+    moved = after_a_step(state, lambda s: METHODS[name].loss(s, settings))
+    before = model.matched(state.forget.images, state.forget.texts).mean()
+    assert model.matched(moved.forget.images, moved.forget.texts).mean() < before
+
+
+@pytest.mark.parametrize(
+    ("caption", "part"), [("a photo of a dog", "dog"), ("two men in the rain", "rain"), ("sunset", "sunset")]
+)
+def test_a_part_of_a_caption_is_its_last_thing(caption, part):
+    assert part_of(caption) == part
