@@ -31,7 +31,7 @@ def cli() -> None:
 def main() -> None:
     """Entry point: errors are one line; exit codes 0 done, 1 some failed, 2 usage or I/O, 130 interrupted."""
     try:
-        status = cli.main(standalone_mode=False)
+        status = cli.main(prog_name="protect", standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("interrupted: what is finished is kept; the same command goes on from there", err=True)
         sys.exit(130)
