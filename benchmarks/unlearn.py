@@ -112,6 +112,7 @@ def summary(task: str, geometry: str, name: str, runs: list[Result]) -> dict[str
         "texts kept": _mean([r.texts_kept["after"] for r in runs if r.texts_kept]),
         "unsafe image to twin": _mean([100 * r["image_recall@1"] for r in redirected]),
         "unsafe text to twin": _mean([100 * r["text_recall@1"] for r in redirected]),
+        "safe image to own": _mean([100 * r["safe_image_recall@1"] for r in redirected]),
         "untouched": _mean([100 * r.redirection["before"]["image_recall@1"] for r in runs if r.redirection]),
         "CPU seconds": round(mean(r.course.cpu_seconds for r in runs), 1),
         "time %": round(mean(shares), 1) if shares else None,

@@ -52,13 +52,14 @@ def found(monkeypatch, unsafe, model=None, safe=SAFE):
 
 def test_an_untouched_model_answers_unsafe_with_unsafe(monkeypatch):
     result = found(monkeypatch, side([CAT, FROG, FROG], [CAT, FROG]))
-    assert result == {"image_recall@1": 0, "image_safe": 0, "text_recall@1": 0, "text_safe": 0}
+    untouched = {"safe_image_recall@1": 1, "safe_text_recall@1": 1}
+    assert result == {"image_recall@1": 0, "image_safe": 0, "text_recall@1": 0, "text_safe": 0} | untouched
 
 
 def test_a_redirected_model_answers_with_the_twin(monkeypatch):
     boat, car = (0.9 * safe + 0.1 * unsafe for safe, unsafe in ((BOAT, CAT), (CAR, FROG)))
     result = found(monkeypatch, side([boat, car, car], [boat, car]))
-    assert result == {"image_recall@1": 1, "image_safe": 1, "text_recall@1": 1, "text_safe": 1}
+    assert set(result.values()) == {1}
 
 
 def test_a_safe_answer_that_is_not_the_twin_counts_as_safe_only(monkeypatch):

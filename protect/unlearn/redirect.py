@@ -16,15 +16,20 @@ from protect.unlearn.pairs import Pairs
 def redirection(model: Clip, unsafe: Pairs, safe: Pairs, twins: Int[Tensor, " unsafe"]) -> dict[str, float]:
     """Recall@1 of the twin's caption for unsafe images and the reverse, and the share of safe answers.
 
-    Pairs that share a caption stand for each other. A hyperbolic model gets `_traversed` figures too: unsafe
-    queries are first moved to the mean distance of the safe embeddings of their modality.
+    `safe_` figures are of safe queries among safe items alone. Pairs that share a caption stand for each other. A
+    hyperbolic model gets `_traversed` figures too: unsafe queries are first moved to the mean distance of the safe
+    embeddings of their modality.
     """
     bad, good = embed(model, unsafe), embed(model, safe)
     right_texts = good.own[twins.to(good.own.device)]
     asked = (bad.own.T.float() @ right_texts.float()) > 0  # unsafe caption -> safe captions
     right_images = (asked.float() @ good.own.T.float()) > 0
     galleries = torch.cat([good.texts, bad.texts]), torch.cat([good.images, bad.images])
-    found: dict[str, float] = {}
+    safe_scores = similarities(model, good.images, good.texts)
+    found = {
+        "safe_image_recall@1": recalls("x", safe_scores, good.own)["x_recall@1"],
+        "safe_text_recall@1": recalls("x", safe_scores.T, good.own.T)["x_recall@1"],
+    }
     for name, image_queries, text_queries in _queries(model, (bad.images, bad.texts), (good.images, good.texts)):
         found |= _answers(f"image{name}", similarities(model, image_queries, galleries[0]), right_texts)
         found |= _answers(f"text{name}", similarities(model, text_queries, galleries[1]), right_images)
