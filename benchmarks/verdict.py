@@ -12,10 +12,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from common import DATA, ROOT, RUNS, protect, save, table
+from common import ROOT, RUNS, protect, save, table
+from strength import CLEAN, TEST, pick, recall
 
-CLEAN = str(DATA / "collage-64/train/{00000..00007}.tar")
-TEST = str(DATA / "collage-64/test")
 CLAIM = "code"
 METHODS: dict[str, list[str]] = {
     CLAIM: [],
@@ -80,12 +79,7 @@ def rows_of(details: dict[str, Any]) -> list[dict[str, Any]]:
 def score(details: dict[str, Any], share: dict[str, Any], moment: str) -> float:
     """R@10 (0 to 1), mean of directions and seeds."""
     runs = [r for r in details["runs"] if (r["arm"], r["attacker"]) == (share["arm"], share["attacker"])]
-    found = [[recall(epoch) for epoch in run["epochs"][1:]] for run in runs]
-    return sum(scores[-1] if moment == "last" else max(scores) for scores in found) / len(found)
-
-
-def recall(epoch: dict[str, Any]) -> float:
-    return (epoch["metrics"]["text_retrieval_recall@10"] + epoch["metrics"]["image_retrieval_recall@10"]) / 2
+    return sum(recall(pick(run["epochs"], moment)) for run in runs) / len(runs)
 
 
 if __name__ == "__main__":

@@ -32,10 +32,6 @@ class HuggingFace(Surrogate):
         self.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
-    def logit_scale(self) -> Tensor:
-        return self.model.logit_scale
-
-    @property
     def embedding_table(self) -> Tensor:
         return self.model.text_model.get_input_embeddings().weight
 

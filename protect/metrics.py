@@ -55,6 +55,14 @@ def chance(texts_per_image: Sequence[int]) -> dict[str, float]:
     return result | {"text_retrieval_median_rank": float(low)}
 
 
+def best_ranks(
+    scores: Float[Tensor, "queries gallery"], own: Bool[Tensor, "queries gallery"]
+) -> Int[Tensor, " queries"]:
+    """Rank, from 1, of each query's best own item; foreign items that tie, or are not numbers, rank before it."""
+    best = scores.masked_fill(~own, -torch.inf).amax(dim=1, keepdim=True)
+    return 1 + (~own & ~(scores < best)).sum(dim=1)
+
+
 def _ranks(
     queries: Float[Tensor, "queries dim"],
     gallery: Float[Tensor, "gallery dim"],
@@ -65,8 +73,7 @@ def _ranks(
     for chunk in torch.arange(len(queries), device=queries.device).split(CHUNK):
         own = own_of(chunk)
         scores = queries[chunk] @ gallery.T
-        best = scores.masked_fill(~own, -torch.inf).amax(dim=1, keepdim=True)
-        ranks.append(1 + (~own & ~(scores < best)).sum(dim=1))
+        ranks.append(best_ranks(scores, own))
     return torch.cat(ranks).float()
 
 

@@ -72,10 +72,6 @@ class OpenClip(Surrogate):
         self.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
-    def logit_scale(self) -> Tensor:
-        return self.model.logit_scale
-
-    @property
     def embedding_table(self) -> Tensor:
         return self.text_model.token_embedding.weight
 

@@ -5,10 +5,10 @@ that has to be kept, whatever the size of the picture.
 """
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from protect.noise import compose
 from protect.trigger import Choice
 
 Tiles = Float[Tensor, "position symbol 3 period period"]  # one for every word, in 255ths
@@ -24,8 +24,7 @@ def draw_tiles(positions: int, symbols: int, period: int, reach: float, random: 
 
 def superpose(tiles: Tiles, choice: Choice, size: int, reach: float) -> Tensor:
     """The noise of each image: the sum of its words' tiles, cut to the budget, over size x size pixels."""
-    chosen = F.one_hot(choice.to(tiles.device), tiles.shape[1]).to(tiles.dtype)
-    added = torch.einsum("bps,psctu->bctu", chosen, tiles).clamp(-reach, reach)
+    added = compose(tiles, choice).clamp(-reach, reach)
     repeats = -(-size // tiles.shape[-1])
     return added.repeat(1, 1, repeats, repeats)[..., :size, :size]
 

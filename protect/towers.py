@@ -72,7 +72,8 @@ class Surrogate(nn.Module):
 
     @property
     def logit_scale(self) -> Tensor:
-        raise NotImplementedError
+        """Logarithm of the inverse temperature, as both libraries name it."""
+        return self.model.logit_scale
 
     @property
     def embedding_table(self) -> Float[Tensor, "vocabulary width"]:

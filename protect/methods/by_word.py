@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
+from torch import Tensor
+
 from protect.budget import Budget, to_int8
 from protect.noise import Patterns, compose, tiles
 from protect.seeds import generator
 from protect.settings import Recipe
-from protect.trigger import draw_choice, words_of
+from protect.trigger import Choice, draw_choice, words_of
 from protect.types import Batch, Fitted, Protection
 
 
@@ -18,12 +20,18 @@ def draw_patterns(recipe: Recipe, size: int) -> Patterns:
 
 
 def protector(fitted: Fitted, recipe: Recipe) -> Callable[[Batch], Protection]:
-    """An image's words come from its key, its noise is the sum of their patterns."""
-    budget, patterns = Budget(recipe.noise.epsilon), fitted.tensors["patterns"]
+    """An image's noise is the sum of its words' patterns."""
+    patterns = fitted.tensors["patterns"]
+    return keyed(fitted, recipe, lambda choice, size: compose(patterns, choice))
+
+
+def keyed(fitted: Fitted, recipe: Recipe, noise_of: Callable[[Choice, int], Tensor]) -> Callable[[Batch], Protection]:
+    """An image's words come from its key, and its noise from the words and the side of the view alone."""
+    budget = Budget(recipe.noise.epsilon)
 
     def protect(batch: Batch) -> Protection:
         choice = draw_choice(batch.keys, fitted.alphabet, recipe.fit.seed)
-        noise = budget.project(batch.images, compose(patterns, choice))
+        noise = budget.project(batch.images, noise_of(choice, batch.images.shape[-1]))
         return Protection(batch.keys, to_int8(noise), words_of(fitted.alphabet, choice))
 
     return protect

@@ -14,12 +14,11 @@ from torch import Tensor
 
 from protect.alphabet import draw_alphabet
 from protect.batches import Window
-from protect.budget import Budget, to_int8
-from protect.methods import readable
+from protect.budget import Budget
+from protect.methods import by_word, readable
 from protect.seeds import generator
 from protect.settings import Recipe
 from protect.tiles import Tiles, deal, draw_tiles, superpose
-from protect.trigger import draw_choice, words_of
 from protect.types import Batch, Fitted, Protection
 
 TILES = "tiles"
@@ -52,12 +51,6 @@ def ready_tiles() -> Tensor:
 
 
 def protector(fitted: Fitted, recipe: Recipe) -> Callable[[Batch], Protection]:
-    """An image's words come from its key, its noise is the sum of their textures."""
-    budget, tiles = Budget(recipe.noise.epsilon), fitted.tensors[TILES]
-
-    def protect(batch: Batch) -> Protection:
-        choice = draw_choice(batch.keys, fitted.alphabet, recipe.fit.seed)
-        noise = budget.project(batch.images, superpose(tiles, choice, batch.images.shape[-1], budget.reach))
-        return Protection(batch.keys, to_int8(noise), words_of(fitted.alphabet, choice))
-
-    return protect
+    """An image's noise is the sum of its words' textures."""
+    tiles, reach = fitted.tensors[TILES], Budget(recipe.noise.epsilon).reach
+    return by_word.keyed(fitted, recipe, lambda choice, size: superpose(tiles, choice, size, reach))

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from protect.metrics import LEVELS, best_ranks
 from protect.unlearn.model import Clip
 from protect.unlearn.pairs import Classes, Pairs, joined
 
 BATCH = 256
-LEVELS = (1, 5, 10)
 POOLED = ("forget", "retain")
 
 
@@ -101,8 +101,7 @@ def recalls(
 
     Foreign items that tie rank before, and so does NaN: a collapsed model comes last.
     """
-    best = scores.masked_fill(~own, -torch.inf).amax(dim=1, keepdim=True)
-    rank = 1 + (~own & ~(scores < best)).sum(dim=1)
+    rank = best_ranks(scores, own)
     return {f"{name}_recall@{k}": (rank <= k).float().mean().item() for k in LEVELS}
 
 
