@@ -306,7 +306,7 @@ class VerifySettings:
         "", "weights that attackers start from: an open_clip tag or a checkpoint (none: from scratch)"
     )
     countermeasures: tuple[str, ...] = knob(
-        ("standard",), "what the attacker tries against the protection: standard, all, none or names"
+        ("standard",), "what the attacker tries: standard, all, none or names; clean:NAME does it to clean files"
     )
     clip: str = knob("", "weights for the row clip-score: MODEL:WEIGHTS of open_clip or a Hugging Face folder")
     vae: str = knob("", "weights for the row vae: a TorchScript file, picture to picture")

@@ -193,7 +193,8 @@ def comparison() -> Callable[..., Any]:
 
     def arm(name: str) -> Arm:
         kinds = {"other": "extra"} | dict.fromkeys(MANDATORY, "mandatory")
-        kind = kinds.get(name, "dilution" if name.startswith(("mix-", "absent-")) else "countermeasure")
+        starts = {"mix-": "dilution", "absent-": "dilution", "clean:": "twin"}
+        kind = kinds.get(name) or next((k for s, k in starts.items() if name.startswith(s)), "countermeasure")
         claim = kind == "countermeasure" or name in CLAIMS
         return Arm(name, kind, claim, 800, 0, {"00000.tar": f"{len(name):064x}"}, f"note on {name}")
 

@@ -1,11 +1,12 @@
 """The rows every verdict needs: each changes what its name says and nothing else."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from protect.verify.arms import MAKERS, Material, notes
+from protect.verify.arms import MAKERS, Material, inapplicable, notes
 from protect.verify.pairs import Pairs
 
 COUNT, EPSILON = 20, 8
@@ -115,4 +116,29 @@ def test_the_notes_say_what_was_measured(material):
     assert "8/255" in said["random-noise"] and "2 before" in said["trigger-stripped"]
     captions = [("other",)] * 3 + list(prefixed().captions[3:])
     said = notes(material(prefixed().recaptioned(captions)).found)
-    assert "in 3 of 37 captions the clean one was not found" in said["random-trigger"]
+    assert "in 6 of 40 captions the clean one was not found" in said["random-trigger"]
+
+
+def test_rows_that_the_files_give_no_sense_to(material):
+    assert inapplicable(material(prefixed()).found) == {}
+    assert list(inapplicable(material(prefixed(noise=0)).found)) == ["random-noise"]
+    keyed = inapplicable(material(published(EPSILON, lambda i: f"picture {i}")).found)
+    assert list(keyed) == ["random-trigger", "trigger-stripped", "clean-captions"]
+    assert all(why.startswith("captions unchanged: ") for why in keyed.values())
+
+
+def test_captions_changed_inside_can_be_put_back_but_not_stripped(material):
+    found = inapplicable(material(published(EPSILON, lambda i: f"painting {i}")).found)
+    assert found["trigger-stripped"] == "no words before or behind the captions: nothing to strip"
+    assert set(found) == {"random-trigger", "trigger-stripped"}
+
+
+def test_a_caption_that_is_missing_is_a_change(material):
+    pairs = published(EPSILON, lambda i: f"picture {i}")
+    assert "clean-captions" not in inapplicable(material(pairs.recaptioned([c[:1] for c in pairs.captions])).found)
+
+
+def test_noise_is_measured_where_there_is_some(material):
+    pairs, clean = prefixed(), CLEAN.pictures
+    few = [pairs.pictures[i] if i < 4 else clean[i] for i in range(COUNT)]
+    assert material(replace(pairs, pictures=few)).found.epsilon == EPSILON

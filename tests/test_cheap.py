@@ -63,7 +63,7 @@ def test_clean_files_passed_off_as_protected_are_seen_through(make_shard, tmp_pa
     assert found.words_survive == {} and found.probe is None and found.linf == 0 and found.ssim == 1
     assert found.detection == {"small CNN": 0.5, "word frequency": 0.5}
     assert "60 of 60 pictures are the clean ones, pixel by pixel." in found.notes
-    assert any("No planted words" in note for note in found.notes)
+    assert any("Captions are unchanged" in note for note in found.notes)
 
 
 def test_the_limit_keeps_it_short(make_shard, tmp_path):

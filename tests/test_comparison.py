@@ -11,8 +11,8 @@ from protect.settings import VerifySettings
 from protect.verify import comparison as module
 from protect.verify import timing, trainings
 from protect.verify.comparison import compare
-from protect.verify.reading import is_held_out
 from protect.verify.result import MANDATORY, Cheap, EpochResult
+from protect.verify.unseen import is_held_out
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 60), "blue": (40, 60, 220), "white": (240, 240, 240)}
 SMALL = VerifySettings(
@@ -81,10 +81,11 @@ def calls(monkeypatch):
     """Training and checks that take no time; a list of what training was called with."""
     made = []
 
-    def fake(pairs, test, name, settings, seed, steps=0, view="openclip", lesson=""):
+    def fake(pairs, test, name, settings, seed, steps=0, view="openclip", lesson="", alike=None):
         if settings.learning_rate > 1 and lesson:
             raise ValueError("expected a finite loss, got nan; lower learning_rate")
-        made.append({"pairs": pairs, "test": test, "seed": seed, "steps": steps, "view": view, "lesson": lesson})
+        call = {"pairs": pairs, "test": test, "seed": seed, "steps": steps, "view": view, "lesson": lesson}
+        made.append(call | {"alike": alike, "epochs": settings.epochs})
         return iter([epoch(number, 1.0 if number else 0.65) for number in range(settings.epochs + 1)])
 
     monkeypatch.setattr(trainings, "train", fake)
@@ -139,6 +140,75 @@ def test_countermeasures_mixtures_and_further_arms_are_rows(clean, protected, un
     assert (
         arms["absent-50"].pairs == 24 and arms["other"].shards != arms["grayscale"].shards == arms["protected"].shards
     )
+
+
+def test_a_row_that_changes_pictures_is_judged_on_test_pictures_changed_alike(clean, protected, unseen, calls):
+    asked = ("grayscale", "shuffled-words", "half-words", "strong-augmentation")
+    found = compare(clean, protected, unseen, replace(SMALL, countermeasures=asked))
+    rows = dict(zip([run.arm for run in found.runs if run.arm != "clean-captions"], calls, strict=True))
+    plain, gray = rows["grayscale"]["test"], rows["grayscale"]["alike"]
+    assert gray.keys == plain.keys and gray.captions == plain.captions
+    assert np.ptp(gray.images.numpy(), axis=1).max() == 0 and np.ptp(plain.images.numpy(), axis=1).max() > 50
+    shuffled = rows["shuffled-words"]["alike"]
+    assert (shuffled.images == plain.images).all() and shuffled.captions != plain.captions
+    assert sorted(shuffled.captions[0][0].split()) == sorted(plain.captions[0][0].split())
+    judged = {name for name, call in rows.items() if call["alike"] is not None}
+    assert judged == {"grayscale", "shuffled-words"}
+
+
+def test_a_twin_does_to_clean_files_what_its_row_does_to_published_ones(clean, protected, unseen, calls):
+    settings = replace(SMALL, countermeasures=("clean:grayscale", "grayscale", "longer"), epochs=2)
+    found = compare(clean, protected, unseen, settings)
+    rows = dict(zip([run.arm for run in found.runs if run.arm != "clean-captions"], calls, strict=True))
+    assert list(rows)[5:] == ["grayscale", "clean:grayscale", "longer", "clean:longer"]
+    assert rows["clean:grayscale"]["pairs"].captions == rows["clean"]["pairs"].captions
+    assert np.ptp(rows["clean:grayscale"]["pairs"].pictures[3], axis=2).max() == 0
+    assert {name: call["epochs"] for name, call in rows.items()} == dict.fromkeys(rows, 2) | {
+        "longer": 8,
+        "clean:longer": 8,
+    }
+    assert rows["longer"]["pairs"].captions == rows["protected"]["pairs"].captions
+    assert rows["clean:longer"]["pairs"].captions == rows["clean"]["pairs"].captions
+    arms = {arm.name: arm for arm in found.arms}
+    assert arms["longer"].claim and not arms["clean:longer"].claim
+    assert arms["clean:grayscale"].shards == arms["clean"].shards
+
+
+def test_what_a_row_drops_is_kept_with_its_run(clean, protected, unseen, calls, tmp_path):
+    settings = replace(SMALL, countermeasures=("strip-first-2", "length-filter"))
+    for _ in range(2):
+        arms = {arm.name: arm for arm in compare(clean, protected, unseen, settings, out=tmp_path / "out").arms}
+        assert arms["strip-first-2"].dropped_pairs == 0 and 0.2 < arms["strip-first-2"].dropped_words < 0.4
+        assert arms["length-filter"].dropped_words == arms["protected"].dropped_words == 0
+
+
+def test_untouched_captions_leave_rows_without_sense_out_and_the_verdict_standing(clean, unseen, calls, rendered):
+    keyed = rendered("keyed", range(48), noise=8)
+    found = compare(clean, keyed, unseen, replace(SMALL, countermeasures=("half-words",)))
+    assert [arm.name for arm in found.arms] == ["clean", "random-noise", "protected", "half-words"]
+    assert found.inapplicable["trigger-stripped"] == "captions unchanged: nothing to strip"
+    assert set(found.inapplicable) == {"random-trigger", "trigger-stripped", "clean-captions"}
+    assert len(calls) == 4 and found.refusal == "" and found.weakest() is not None
+
+
+def test_test_pictures_that_are_trained_on_are_left_out(clean, protected, rendered, calls):
+    mixed = rendered("mixed", range(40, 64))
+    found = compare(clean, protected, mixed, SMALL)
+    assert found.test.pairs == 16 and calls[0]["test"].keys[0] == "00048"
+    assert "8 test pictures that are, byte for byte, also among the clean ones" in found.left_out
+    with pytest.raises(ValueError, match="test: expected pictures that no arm trains on, got 8 that are all in"):
+        compare(clean, protected, rendered("seen", range(40, 48)), SMALL)
+
+
+def test_held_out_pictures_are_not_those_of_other_keys(make_shard, tmp_path, calls):
+    pictures, held = {}, [i for i in range(60) if is_held_out(f"{i:05}")]
+    for number in range(60):
+        same = 0 if number == held[0] else number  # key 0 is trained on
+        pictures[f"{number:05}"] = {"png": png(scene(same)[0]), "txt": f"number {number}"}
+    assert not is_held_out("00000")
+    shard = str(make_shard(tmp_path / "0.tar", pictures))
+    found = compare(shard, shard, None, SMALL)
+    assert found.test.pairs == len(held) - 1 and f"{held[0]:05}" not in calls[0]["test"].keys
 
 
 def test_a_row_that_cannot_be_trained_is_left_out_with_its_reason(clean, protected, unseen, calls):
@@ -272,9 +342,9 @@ def test_two_processes_find_what_one_does(clean, protected, unseen, monkeypatch)
 def test_clean_passed_off_as_protected_teaches_the_same(clean, rendered, unseen, monkeypatch):
     monkeypatch.setattr(module, "cheap", lambda *_: CHECKED)
     found = compare(clean, rendered("same", range(48)), unseen, replace(SMALL, batch=24))
-    assert len({run.id for run in found.runs}) == 2  # neither noise nor words were found to make a control of
-    first, *others = (run.epochs for run in found.runs)
-    assert all(epochs == first for epochs in others)
+    assert [run.arm for run in found.runs] == ["clean", "protected"]
+    assert found.runs[0].epochs == found.runs[1].epochs
+    assert list(found.inapplicable) == ["random-noise", "random-trigger", "trigger-stripped", "clean-captions"]
 
 
 WORDS = ["amber", "basil", "cedar", "delta", "ember", "fjord", "grove", "heron", "inlet", "jetty", "kayak", "lilac"]
@@ -325,9 +395,8 @@ def as_jpeg(image, caption, random):
 def test_clean_passed_off_as_protected_keeps_the_clean_gain(learned):
     found = learned("reencoded", as_jpeg)
     assert found.gain("clean", "tiny-resnet", "last") > 0.3
-    for row in ("protected", "trigger-stripped", "clean-captions"):
-        assert 0.9 < found.share(row, "tiny-resnet", "best") < 1.1
-    assert not found.passed
+    assert 0.9 < found.share("protected", "tiny-resnet", "best") < 1.1
+    assert not found.passed and not found.refusal
 
 
 @pytest.mark.slow

@@ -100,8 +100,9 @@ def test_differences_go_by_key_and_by_line():
     )
     found = differences(clean, published)
     assert found.triggers == {"5": (("x", "y"), ()), "1": ((), ("z",)), "2": (("x", "y"), ())}
-    assert (found.usual, found.unlike, found.compared) == ((2, 0), 1, 5)
-    assert found.epsilon == 0
+    assert (found.usual, found.unlike, found.compared) == ((2, 0), 2, 6)
+    assert (found.epsilon, found.planted, found.same_captions) == (0, 4, False)
+    assert differences(clean, clean).same_captions
 
 
 def test_triggers_are_dealt_evenly():

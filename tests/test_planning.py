@@ -58,7 +58,38 @@ def test_countermeasures_by_name(asked, found):
 
 def test_all_begins_with_the_standard_ones():
     assert chosen(("all",))[: len(STANDARD)] == list(STANDARD)
-    assert sorted(chosen(("all",))) == sorted(COUNTERMEASURES)
+    assert sorted(chosen(("all",))) == sorted([*COUNTERMEASURES, "clean:longer"])
+
+
+def test_a_twin_follows_its_row_and_counts_for_nothing():
+    asked = ("blur", "clean:blur", "clean:strong-augmentation", "longer")
+    rows = plan(countermeasures=asked, mix=()).rows[len(MANDATORY) :]
+    assert [(row.name, row.group, row.claim) for row in rows] == [
+        ("clean:strong-augmentation", "twin", False),
+        ("blur", "countermeasure", True),
+        ("clean:blur", "twin", False),
+        ("longer", "countermeasure", True),
+        ("clean:longer", "twin", False),
+    ]
+    assert {row.name: row.times for row in rows} == {
+        "clean:strong-augmentation": 1,
+        "longer": 4,
+        "clean:longer": 4,
+        "blur": 1,
+        "clean:blur": 1,
+    }
+    assert next(row for row in rows if row.name == "clean:strong-augmentation").view == "strong"
+
+
+def test_what_needs_the_clean_files_has_no_twin():
+    with pytest.raises(ValueError, match="clean:NAME; got clean:denoiser"):
+        plan(countermeasures=("clean:denoiser",))
+
+
+def test_a_twin_goes_before_its_row_when_time_is_short():
+    whole = plan(countermeasures=("blur", "clean:blur"), mix=(), limit=1000)
+    found = within(whole, seconds, 70.0, 1000, 16)
+    assert names(found) == [*MANDATORY, "blur"] and "rows: clean:blur" in found.left_out[-1]
 
 
 def test_an_unknown_countermeasure_is_refused():
@@ -73,7 +104,7 @@ def seconds(plan):
 @pytest.fixture
 def whole():
     """16 rows, 3 seeds, 10 epochs, 1,000 pairs: 480 seconds."""
-    return Plan(plan("other", mix=(0.1, 0.5)).rows, 3, 10, 1000, ("before",))
+    return Plan(plan("other", mix=(0.1, 0.5), countermeasures=STANDARD[:5]).rows, 3, 10, 1000, ("before",))
 
 
 def test_a_plan_that_fits_stays(whole):

@@ -5,7 +5,19 @@ from dataclasses import replace
 import pytest
 
 from protect.verify.countermeasures import COUNTERMEASURES
-from protect.verify.report.findings import best_control, deed, headline, most, notes, percents, place, untested
+from protect.verify.report.documents import weakest_line
+from protect.verify.report.findings import (
+    best_control,
+    deed,
+    headline,
+    is_slow,
+    most,
+    notes,
+    percents,
+    place,
+    twin_words,
+    untested,
+)
 
 ARMS = {"clean": 1.0, "random-noise": 0.97, "random-trigger": 0.9, "protected": 0.12}
 ARMS |= {"trigger-stripped": 0.1, "clean-captions": 0.11}
@@ -86,6 +98,52 @@ def test_notes_tell_limits(comparison):
     assert "protected: the attacker trained on 700 of the 800 clean pairs" in said
     assert "With random noise instead of the protection, attackers keep up to 97 %" in said
     assert "too little to lose, so it has no shares" in " ".join(notes(comparison(ARMS, gain=0.01)))
+
+
+def test_clean_files_treated_alike_are_set_beside_a_row(comparison):
+    found = comparison(ARMS | {"strong-augmentation": 0.3, "clean:strong-augmentation": 0.6})
+    words = "clean files treated alike keep 60 %, of which that is 50 %"
+    assert f"strong-augmentation (tiny-resnet, last epoch): 30 % of the clean gain kept; {words}." in notes(found)
+    assert next(iter(weakest_line(found))).endswith(f"30 % of the clean gain kept; {words}.")
+
+
+def test_a_slow_row_without_that_reference_is_said_to_need_it(comparison):
+    slow = " ".join(notes(comparison(ARMS | {"ueraser-light": 0.2, "jpeg-75": 0.2})))
+    assert "ueraser-light: slower ways to train" in slow and "clean:ueraser-light" in slow
+    assert "slower" not in " ".join(notes(comparison(ARMS | {"jpeg-75": 0.2})))
+    assert is_slow("longer") and is_slow("randaugment") and not is_slow("no-augmentation")
+
+
+def test_a_twin_that_taught_too_little_gives_no_share(comparison):
+    found = comparison(ARMS | {"staged": 0.01, "clean:staged": 0.02})
+    row = most(found, "staged", "tiny-resnet")
+    assert twin_words(found, row) == "clean files treated alike keep 2 %, too little to take a share of"
+
+
+def test_which_test_pictures_a_row_was_judged_by_is_said(comparison):
+    found = comparison(ARMS | {"grayscale": 0.2, "blur": 0.2})
+    found = replace(found, runs=tuple(alike(run, {"grayscale": 0.1, "blur": -0.1}) for run in found.runs))
+    said = next(note for note in notes(found) if "changed as the training pairs were" in note)
+    assert said.startswith("grayscale, blur: judged on") and said.endswith("for grayscale (tiny-resnet, tiny-vit).")
+    assert found.share("grayscale", "tiny-resnet", "best") > 0.3 > found.share("blur", "tiny-resnet", "best")
+
+
+def alike(run, more):
+    """The run with a result on changed test pictures that is better by so much."""
+    if run.arm not in more:
+        return run
+    changed = ({name: value + more[run.arm] for name, value in e.metrics.items()} for e in run.epochs)
+    return replace(run, epochs=tuple(replace(e, alike=a) for e, a in zip(run.epochs, changed, strict=True)))
+
+
+def test_the_share_has_the_error_of_its_test(comparison):
+    said = next(note for note in notes(comparison()) if "standard error" in note)
+    assert said.startswith("The 200 test pictures pin the 41 % of strong-augmentation down to about 6 points")
+    assert "one training" in said and "2 trainings" in " ".join(notes(comparison(seeds=2)))
+
+
+def test_the_key_is_named_as_untested(comparison):
+    assert any("has the key (_protect/private)" in text for text in untested(comparison()))
 
 
 def test_percents_are_the_mixtures_that_were_run(comparison):

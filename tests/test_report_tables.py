@@ -13,13 +13,25 @@ from protect.verify.report.contents import (
     dilution_table,
     distortion_table,
     duration,
+    explained,
     hashes,
     making_table,
     transfer_table,
 )
 from protect.verify.report.documents import to_markdown
+from protect.verify.report.page import to_page
 from protect.verify.report.tables import Table, markdown_lines, percent, spread, text_lines
 
+SHARES = {
+    "clean": 1.0,
+    "random-noise": 0.97,
+    "random-trigger": 0.9,
+    "protected": 0.12,
+    "trigger-stripped": 0.31,
+    "clean-captions": 0.28,
+    "jpeg-75": 0.19,
+    "strong-augmentation": 0.41,
+}
 SMALL = Table(
     "Two rows", ("name", "kind", "figure"), (("a|b", "x", "1"), ("c", "long kind", "10.5")), 2, {1: "weakest"}
 )
@@ -145,6 +157,46 @@ def test_how_it_was_made(comparison):
 @pytest.mark.parametrize(("seconds", "text"), [(4.25, "4.2 s"), (754.0, "13 min"), (7260.0, "2 h 1 min")])
 def test_durations(seconds, text):
     assert duration(seconds) == text
+
+
+TWINS = SHARES | {"clean:strong-augmentation": 0.5}
+
+
+def test_a_share_beside_clean_files_treated_alike_has_a_column(comparison):
+    found = comparison(TWINS)
+    table = arms_table(found, found.arms, "all")
+    assert table.header[4] == "of its twin" and "of its twin" not in arms_table(comparison(), found.arms, "").header
+    assert cells(table)["strong-augmentation", "tiny-resnet"][:3] == ("41 %", "41 %", "82 %")
+    assert cells(table)["jpeg-75", "tiny-resnet"][2] == ""
+    assert "clean:NAME" in explained(found) and "twin" not in explained(comparison())
+
+
+def test_what_a_row_drops_is_shown_in_every_medium(comparison):
+    found = comparison()
+    lossy = {"jpeg-75": {"dropped_pairs": 0.125}, "strong-augmentation": {"dropped_words": 0.3}}
+    arms = tuple(replace(arm, **lossy.get(arm.name, {})) for arm in found.arms)
+    found = replace(found, arms=arms)
+    table = arms_table(found, found.arms, "all")
+    assert table.header[5] == "dropped" and "dropped" not in arms_table(comparison(), arms[:6], "").header
+    assert cells(table)["jpeg-75", "tiny-vit"][3] == "12.5 % of pairs"
+    assert cells(table)["protected", "tiny-vit"][3] == ""
+    for text in (to_text(found), to_markdown(found), to_page(found).replace("\N{NO-BREAK SPACE}", " ")):
+        assert "12.5 % of pairs" in text and "30.0 % of words" in text
+    assert "dropping counts as protection" in explained(found)
+
+
+KEYED = {name: share for name, share in SHARES.items() if name not in ("random-trigger", "trigger-stripped")}
+WHY = {name: "captions unchanged: nothing to strip" for name in ("random-trigger", "trigger-stripped")}
+
+
+def test_a_row_that_makes_no_sense_is_named_and_not_missed(comparison):
+    found = comparison(KEYED, inapplicable=WHY)
+    assert found.refusal == "" and found.weakest() is not None
+    rows = cells(arms_table(found, found.arms, "all"))
+    assert rows["trigger-stripped", "not applicable"][:2] == ("-", "-")
+    assert cells(data_table(found))["trigger-stripped", f"not applicable; {WHY['trigger-stripped']}"] == ("-",) * 3
+    for text in (to_text(found), to_markdown(found), to_page(found)):
+        assert "trigger-stripped is not applicable: captions unchanged: nothing to strip" in text
 
 
 def test_the_terminal_leads_with_the_sentence_and_names_the_row(comparison):

@@ -55,6 +55,27 @@ def test_words_outside_the_sentence_are_dropped(caption, expected):
     assert inside_sentence(caption) == expected
 
 
+@pytest.mark.parametrize("name", ["shuffled-words", "half-words"])
+def test_chance_changes_of_words_are_fixed_for_each_pair(name):
+    sets = [("one two three four five six seven", "eight nine ten"), ("one two three four five six seven",)]
+    once = changed(name, sets)
+    assert once == changed(name, sets) and once[0][0] != once[1][0] != sets[0][0]
+
+
+def test_shuffled_words_are_all_there():
+    sets = [("a dog in the field by day and night",)] * 20
+    found = [caption for (caption,) in changed("shuffled-words", sets)]
+    assert {tuple(sorted(caption.split())) for caption in found} == {tuple(sorted(sets[0][0].split()))}
+    assert len(set(found)) > 10
+
+
+@pytest.mark.parametrize(("caption", "left"), [("a b c d e f", 3), ("a b c", 2), ("a", 1)])
+def test_half_of_the_words_stay_in_their_order(caption, left):
+    for (found,) in changed("half-words", [(caption,)] * 20):
+        words = found.split()
+        assert len(words) == left and words == sorted(words) and set(words) <= set(caption.split())
+
+
 def test_words_are_alike_whatever_their_case_and_punctuation():
     assert fold_word("Dog,") == fold_word("(dog)") == "dog"
     assert fold_word("#dog") != fold_word("dog")

@@ -17,16 +17,23 @@ FAST = (*FAST, "--jobs", "1", "--countermeasures", "none", "--mix", "0.5")
 
 
 @pytest.fixture
-def folders(clean, tmp_path):
+def folders(clean, make_shard, pair, tmp_path):
     """Folders of clean, published and test shards."""
-    return clean(tmp_path / "clean", 12), clean(tmp_path / "published", 12, url="x"), clean(tmp_path / "test", 20, 12)
+    published, test = tmp_path / "published", tmp_path / "test"
+    for folder in (published, test):
+        folder.mkdir()
+    changed = {f"{i:09}": pair(300 + i) | {"txt": f"zebra {pair(i)['txt']}"} for i in range(12)}
+    make_shard(published / "00000.tar", changed)
+    for shard, numbers in enumerate((range(100, 120), range(120, 132))):
+        make_shard(test / f"{shard:05}.tar", {f"{i:09}": pair(i) for i in numbers})
+    return clean(tmp_path / "clean", 12), published, test
 
 
 @pytest.fixture
 def trained(monkeypatch):
     """Training and checks that take no time: clean files teach all, published ones half of it."""
 
-    def fake(pairs, test, name, settings, seed, steps, view, lesson):
+    def fake(pairs, test, name, settings, seed, steps, view, lesson, alike):
         score = 1.0 if "clean" in str(pairs.pictures.path) else 0.65
         return iter([epoch(number, score if number else 0.3) for number in range(settings.epochs + 1)])
 

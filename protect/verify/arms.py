@@ -12,6 +12,7 @@ from protect.verify.differences import Differences, Trigger, deal, differences, 
 from protect.verify.pairs import Pairs
 from protect.verify.pictures import Pictures
 from protect.verify.result import CLEAN, MANDATORY, PROTECTED
+from protect.verify.unseen import Unseen
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Material:
     """What rows are made from, pictures near `size`: clean and published pairs, and where they were read.
 
     sources: clean, protected and further arms, as for `scrape`. folder: where rows may put their pictures.
+    unseen: the test pairs, read anew by rows that change them.
     """
 
     size: int
@@ -26,6 +28,7 @@ class Material:
     protected: Pairs
     sources: dict[str, str]
     folder: Path = field(compare=False)
+    unseen: Unseen | None = None
 
     @cached_property
     def found(self) -> Differences:
@@ -105,6 +108,20 @@ MAKERS: dict[str, Callable[[Material], Pairs]] = dict(
 PICTURES_OF = {name: CLEAN if name in MANDATORY[:3] else PROTECTED for name in MANDATORY}
 
 
+def inapplicable(found: Differences) -> dict[str, str]:
+    """The rows that would only be another row once more, each with the reason."""
+    rows = dict[str, str]()
+    if not found.epsilon:
+        rows["random-noise"] = "pictures unchanged: no noise to imitate"
+    if not found.planted:
+        what = "captions unchanged" if found.same_captions else "no words before or behind the captions"
+        rows["random-trigger"] = f"{what}: no words to deal out"
+        rows["trigger-stripped"] = f"{what}: nothing to strip"
+    if found.same_captions:
+        rows["clean-captions"] = "captions unchanged: they are the clean ones"
+    return rows
+
+
 def notes(found: Differences) -> dict[str, str]:
     """What a reader must know of each of these rows."""
     first, last = found.usual
@@ -112,7 +129,8 @@ def notes(found: Differences) -> dict[str, str]:
     unlike = f"; in {found.unlike} of {found.compared} captions the clean one was not found" if found.unlike else ""
     return {
         CLEAN: "what protection must take away",
-        "random-noise": f"clean pictures with random signs of {found.epsilon}/255, the rms of the published change",
+        "random-noise": f"clean pictures with random signs of {found.epsilon}/255: as loud as the published change "
+        "(its root mean square, not its largest value)",
         "random-trigger": f"clean captions with the planted words ({words}) dealt out at random{unlike}",
         PROTECTED: "the files as published",
         "trigger-stripped": f"published, without the planted words ({words}){unlike}",

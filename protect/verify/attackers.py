@@ -61,13 +61,15 @@ def train(
     steps: int = 0,
     view: str = "openclip",
     lesson: str = "",
+    alike: JudgedPairs | None = None,
 ) -> Iterator[EpochResult]:
     """Yields the network's result before any training as epoch 0, then one result an epoch.
 
     The recipe: AdamW (no decay on vectors), one-cycle learning rate, fp32 or autocast as the device likes. An
     epoch is `steps` batches (0: as many whole ones as there are pairs for), from a fresh order; an image with
     several captions brings one of them, and is seen through `view` (one of VIEWS), both drawn anew each time.
-    lesson: one of LESSONS, "" for plain training. The same seed gives the same numbers.
+    lesson: one of LESSONS, "" for plain training. alike: the test pairs in another guise, on which the network is
+    judged as well. The same seed gives the same numbers.
     Raises ValueError when there are fewer pairs than a batch, or the loss stops being a number.
     """
     if len(pairs) < settings.batch:
@@ -78,9 +80,14 @@ def train(
     steps = steps or len(pairs) // settings.batch
     adamw, total = optimizer(model, settings.learning_rate, settings.weight_decay), steps * settings.epochs
     schedule = torch.optim.lr_scheduler.OneCycleLR(adamw, settings.learning_rate, total_steps=total)
-    rows, test_rows = encoded(model, pairs), [row for rows in encoded(model, test) for row in rows]
-    look = VIEWS[view](model.size)
-    yield EpochResult(0, None, judge(model, test, test_rows), 0.0)
+    rows, look = encoded(model, pairs), VIEWS[view](model.size)
+    asked = [(one, [row for rows in encoded(model, one) for row in rows]) for one in (test, alike) if one is not None]
+
+    def result(epoch: int, loss: float | None, seconds: float) -> EpochResult:
+        plain, *changed = (judge(model, *one) for one in asked)
+        return EpochResult(epoch, loss, plain, seconds, *changed)
+
+    yield result(0, None, 0.0)
     for epoch in range(1, settings.epochs + 1):
         begin, losses = perf_counter(), torch.zeros((), device=model.device)
         random = generator(seed, "batches", epoch)
@@ -98,8 +105,7 @@ def train(
             raise ValueError(
                 f"attacker {name}, epoch {epoch}: expected a finite loss, got {loss}; lower learning_rate"
             )
-        seconds = perf_counter() - begin
-        yield EpochResult(epoch, loss, judge(model, test, test_rows), seconds)
+        yield result(epoch, loss, perf_counter() - begin)
 
 
 @contextmanager

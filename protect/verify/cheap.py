@@ -98,7 +98,9 @@ def _notes(sampled: Sampled, distance: Distances, known: int) -> Iterator[str]:
         yield f"{distance.sizes} pictures have another size than the clean one and were not measured."
     if distance.equal:
         yield f"{distance.equal} of {distance.measured} pictures are the clean ones, pixel by pixel."
-    if not known:
+    if all(a.captions == b.captions for a, b in zip(sampled.clean, sampled.published, strict=True)):
+        yield "Captions are unchanged: there are no planted words whose survival or a probe could be reported."
+    elif not known:
         yield "No planted words were found around the clean captions: neither their survival nor a probe is reported."
     elif known < count:
         yield f"{count - known} of {count} captions show no planted words around the clean caption."

@@ -15,7 +15,7 @@ from protect.metrics import chance
 from protect.settings import VerifySettings
 from protect.surrogate import choose_device
 from protect.towers import autocast_type
-from protect.verify.arms import Material, notes
+from protect.verify.arms import Material, inapplicable, notes
 from protect.verify.attackers import attacker_size
 from protect.verify.cheap import cheap
 from protect.verify.countermeasures import COUNTERMEASURES
@@ -23,11 +23,24 @@ from protect.verify.kept import KeptRuns
 from protect.verify.making import content, digest
 from protect.verify.pairs import JudgedPairs
 from protect.verify.planning import Plan, Row, whole_plan, within
-from protect.verify.reading import hashes, read_material, read_test, sample_pairs
+from protect.verify.reading import hashes, read_material, sample_pairs
 from protect.verify.report import save
-from protect.verify.result import CLEAN, MANDATORY, PROTECTED, TEST, Arm, Cheap, Comparison, Run, Source, mix_names
+from protect.verify.result import (
+    CLEAN,
+    MANDATORY,
+    PROTECTED,
+    TEST,
+    TWIN,
+    Arm,
+    Cheap,
+    Comparison,
+    Run,
+    Source,
+    mix_names,
+)
 from protect.verify.timing import Stopwatch
 from protect.verify.trainings import Group, Schedule, Training
+from protect.verify.unseen import Unseen, find_unseen
 from protect.verify.workers import Workers, cores
 
 PACKAGES = ("torch", "open_clip_torch", "pillow", "webdataset")
@@ -58,7 +71,9 @@ def compare(
     files = hashes(sources, test)
     checked, kept = _checked(clean, protected, settings, progress), KeptRuns(out)
     with TemporaryDirectory(prefix="protect-verify-") as folder, _workers(settings, progress) as workers:
-        data = _Data.read(sources, test, files, settings, Path(folder))
+        data = _Data.read(sources, files, settings, find_unseen(clean, test, settings.limit), Path(folder))
+        without = inapplicable(data.first.found)
+        plan = replace(plan, rows=tuple(row for row in plan.rows if row.name not in without))
         plan = _affordable(plan, data, settings, workers.jobs, out)
         data = data.limited(plan.pairs)
         settings = replace(settings, seeds=plan.seeds, epochs=plan.epochs, limit=plan.pairs)
@@ -74,8 +89,9 @@ def compare(
         chance=chance([len(captions) for captions in data.test.captions]),
         runs=tuple(_runs(rows, groups, kept)),
         cheap=checked,
-        left_out=(*plan.left_out, *(f"{name}: {why}" for name, why in schedule.failed.items())),
+        left_out=(*plan.left_out, *(f"{name}: {why}" for name, why in schedule.failed.items()), *data.repeated),
         seconds=perf_counter() - begin,
+        inapplicable=without,
     )
     if out is not None:
         save(found, out, sample_pairs(clean, protected))
@@ -116,7 +132,7 @@ def _checked(clean: str, protected: str, settings: VerifySettings, progress: Cal
 
 def _check_names(plan: Plan, arms: Mapping[str, str]) -> None:
     reserved = {TEST, *MANDATORY, *COUNTERMEASURES, *(row.name for row in plan.rows if row.group == "dilution")}
-    if taken := sorted(reserved & set(arms)):
+    if taken := sorted(name for name in arms if name in reserved or name.startswith(TWIN)):
         raise ValueError(
             f"arms: expected names of their own, got {', '.join(taken)}, which the verifier uses; rename"
         )
@@ -136,7 +152,7 @@ class _Data:
     sizes: dict[str, int]
     materials: dict[int, Material]
     judged: dict[int, JudgedPairs]
-    held_out: bool
+    unseen: Unseen
 
     @property
     def first(self) -> Material:
@@ -147,21 +163,27 @@ class _Data:
     def test(self) -> JudgedPairs:
         return next(iter(self.judged.values()))
 
+    @property
+    def repeated(self) -> tuple[str, ...]:
+        """What is to be said of test pictures that are also trained on."""
+        count = len(self.unseen.repeated)
+        return (f"{count} test pictures that are, byte for byte, also among the clean ones",) if count else ()
+
     @classmethod
     def read(
         cls,
         sources: Mapping[str, str],
-        test: str | None,
         files: dict[str, dict[str, str]],
         settings: VerifySettings,
+        unseen: Unseen,
         folder: Path,
     ) -> "_Data":
         sizes = {name: attacker_size(name, settings) for name in settings.attackers}
-        materials, judged, held_out = dict[int, Material](), dict[int, JudgedPairs](), test is None
+        materials, judged = dict[int, Material](), dict[int, JudgedPairs]()
         for size in sorted(set(sizes.values())):
-            judged[size] = read_test(test or sources[CLEAN], size, settings.limit, held_out)
-            materials[size] = read_material(sources, size, settings.limit, held_out, folder)
-        return cls(files, sizes, materials, judged, held_out)
+            judged[size] = unseen.read(size)
+            materials[size] = read_material(sources, size, unseen, folder)
+        return cls(files, sizes, materials, judged, unseen)
 
     def limited(self, pairs: int) -> "_Data":
         """With the first so many clean pairs (0: all) and what was published of them."""
@@ -204,7 +226,7 @@ def _groups(plan: Plan, data: _Data, settings: VerifySettings) -> list[Group]:
     for row in plan.rows:
         for size, material in data.materials.items():
             files = [data.files[name] for name in (CLEAN, _source(row), TEST)]
-            hashed = [*files, len(data.test), data.held_out]
+            hashed = [*files, len(data.test), data.unseen.held_out]
             about = digest(hashed, material.clean.keys, content(row, material, settings))
             attackers = [name for name in data.sizes if data.sizes[name] == size]
             trainings = tuple(
@@ -218,7 +240,7 @@ def _groups(plan: Plan, data: _Data, settings: VerifySettings) -> list[Group]:
 
 def _identity(about: str, row: Row, attacker: str, seed: int, settings: VerifySettings) -> str:
     """A hash of what decides a run's outcome: data, recipe, attacker, seed, version of this tool."""
-    recipe = {name: getattr(settings, name) for name in RECIPE}
+    recipe = {name: getattr(settings, name) for name in RECIPE} | {"epochs": row.times * settings.epochs}
     view = row.view or settings.augment
     return digest(protect.__version__, about, recipe, view, row.lesson, attacker, seed)
 
@@ -236,19 +258,22 @@ def _arm(row: Row, data: _Data, groups: Sequence[Group], kept: KeptRuns) -> Arm:
     said = notes(data.first.found).get(row.name, "")
     if row.group == "countermeasure":
         said = COUNTERMEASURES[row.name].help
+    elif row.group == "twin":
+        said = f"clean files; {COUNTERMEASURES[row.name.removeprefix(TWIN)].help}"
     elif row.group == "dilution":
         rest = "the others clean" if row.name.startswith("mix") else "the owner's pairs left out"
         said = f"{row.percent:g} % of the pairs are the owner's; {rest}"
     elif row.group == "extra":
         said = "further files, as published"
-    return Arm(row.name, row.group, row.claim, first.pairs, first.skipped, data.files[_source(row)], said)
+    dropped = first.dropped_pairs, first.dropped_words
+    return Arm(row.name, row.group, row.claim, first.pairs, first.skipped, data.files[_source(row)], said, *dropped)
 
 
 def _source(row: Row) -> str:
     """Whose pictures a row has, beside clean ones."""
     if row.group == "extra":
         return row.name
-    of_clean = row.name in MANDATORY[:3] or row.name == mix_names(row.percent)[1]
+    of_clean = row.name in MANDATORY[:3] or row.group == "twin" or row.name == mix_names(row.percent)[1]
     return CLEAN if of_clean else PROTECTED
 
 

@@ -22,7 +22,8 @@ class Differences:
 
     epsilon: size of the noise in the attacker's pictures, in 255ths (see `noise_size`). triggers: by key, the
     words planted around the first caption. usual: how many words stand before and behind most captions. unlike:
-    captions in which the clean one cannot be found. compared: captions there are of both kinds.
+    captions in which the clean one cannot be found, or that have no counterpart. compared: captions looked at.
+    planted: of them, those with words around the clean one.
     """
 
     epsilon: int
@@ -30,6 +31,12 @@ class Differences:
     usual: tuple[int, int]
     unlike: int
     compared: int
+    planted: int
+
+    @property
+    def same_captions(self) -> bool:
+        """Whether every published caption is the clean one, word for word."""
+        return not self.planted and not self.unlike
 
 
 def differences(clean: Pairs, published: Pairs) -> Differences:
@@ -37,6 +44,7 @@ def differences(clean: Pairs, published: Pairs) -> Differences:
     own = dict(zip(clean.keys, clean.captions, strict=True))
     triggers, counts, unlike = dict[str, Trigger](), Counter[tuple[int, int]](), 0
     for key, captions in zip(published.keys, published.captions, strict=True):
+        unlike += abs(len(captions) - len(own[key])) if key in own else 0
         for number, (before, after) in enumerate(zip(own.get(key, ()), captions, strict=False)):
             found = planted(before, after)
             if found is None:
@@ -46,7 +54,8 @@ def differences(clean: Pairs, published: Pairs) -> Differences:
             if number == 0:
                 triggers[key] = found
     usual = counts.most_common(1)[0][0] if counts else (0, 0)
-    return Differences(noise_size(clean, published), triggers, usual, unlike, unlike + counts.total())
+    compared, words = unlike + counts.total(), counts.total() - counts[0, 0]
+    return Differences(noise_size(clean, published), triggers, usual, unlike, compared, words)
 
 
 def planted(clean: str, published: str) -> Trigger | None:
@@ -67,7 +76,7 @@ def strip(caption: str, first: int, last: int) -> str:
 
 
 def noise_size(clean: Pairs, published: Pairs) -> int:
-    """Root mean square of a picture's change, in 255ths: median over pictures of equal keys, 0 when all are equal.
+    """Root mean square of a picture's change, in 255ths: median over the changed pictures of equal keys, else 0.
 
     The largest change would tell of JPEG, which moves some values much further than the noise did.
     """
@@ -75,8 +84,8 @@ def noise_size(clean: Pairs, published: Pairs) -> int:
     both = [(where[key], i) for i, key in enumerate(published.keys) if key in where]
     chosen = both[:: max(1, len(both) // COMPARED)]
     changes = [_change(clean.pictures[i], published.pictures[j]) for i, j in chosen]
-    size = median(changes) if changes else 0.0
-    return max(1, round(size)) if size else 0
+    changed = [change for change in changes if change]
+    return max(1, round(median(changed))) if changed else 0
 
 
 def _change(clean: np.ndarray, published: np.ndarray) -> float:

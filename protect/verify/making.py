@@ -2,50 +2,80 @@
 
 import hashlib
 import json
+import pickle
 from dataclasses import asdict, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from protect.settings import VerifySettings
 from protect.verify.arms import MAKERS, PICTURES_OF, Material
-from protect.verify.countermeasures import COUNTERMEASURES, Countermeasure
+from protect.verify.countermeasures import COUNTERMEASURES, Countermeasure, losses
 from protect.verify.mixing import absent, mixed
 from protect.verify.pairs import Pairs, read_pairs
 from protect.verify.planning import Row
-from protect.verify.result import CLEAN, PROTECTED, mix_names
+from protect.verify.result import CLEAN, PROTECTED, TWIN, mix_names
 
 
-def make(row: Row, material: Material, settings: VerifySettings) -> Pairs:
+class Made(NamedTuple):
+    """What a row trains on; test pairs changed as these were, in a file, where it is judged on such; its losses."""
+
+    pairs: Pairs
+    alike: Path | None = None
+    dropped: tuple[float, float] = (0.0, 0.0)
+
+
+def make(row: Row, material: Material, settings: VerifySettings) -> Made:
     """The row's pairs, their pictures in a file; ValueError when none are left."""
-    if row.group == "mandatory":
-        pairs = MAKERS[row.name](material)
-    elif row.group == "extra":
-        keep = material.rows.__contains__
-        pairs = read_pairs([material.sources[row.name]], material.size, keep=keep, store=material.path(row.name))
-    elif row.group == "dilution":
-        pairs = (mixed if row.name == mix_names(row.percent)[0] else absent)(material, row.percent)
+    if row.group in ("countermeasure", "twin"):
+        made = _countered(row, material, settings)
     else:
-        pairs = _countered(COUNTERMEASURES[row.name], material, settings)
-    if not len(pairs):
+        made = Made(_plain(row, material))
+    if not len(made.pairs):
         raise ValueError(f"{row.name}: expected pairs to train on, got none: every one was dropped")
-    return pairs.stored(material.path(row.name))
+    return made._replace(pairs=made.pairs.stored(material.path(row.name)))
 
 
-def _countered(row: Countermeasure, material: Material, settings: VerifySettings) -> Pairs:
-    """The protected pairs after a countermeasure."""
-    if row.needs and row.given is not None:
-        row = row.given(material.clean if row.needs == CLEAN else getattr(settings, row.needs))
-    pairs = material.protected
-    if row.picture is not None:
-        keep, store = material.rows.__contains__, material.path(f"{row.name} as stored")
-        pairs = read_pairs([material.sources[PROTECTED]], material.size, keep=keep, edit=row.picture, store=store)
-    if row.captions is not None:
-        pairs = pairs.recaptioned(row.captions(pairs.captions))
-    return pairs if row.pairs is None else row.pairs(pairs)
+def _plain(row: Row, material: Material) -> Pairs:
+    if row.group == "mandatory":
+        return MAKERS[row.name](material)
+    if row.group == "extra":
+        keep = material.rows.__contains__
+        return read_pairs([material.sources[row.name]], material.size, keep=keep, store=material.path(row.name))
+    return (mixed if row.name == mix_names(row.percent)[0] else absent)(material, row.percent)
+
+
+def _countered(row: Row, material: Material, settings: VerifySettings) -> Made:
+    """The protected pairs after a countermeasure, or the clean ones for its twin."""
+    how = COUNTERMEASURES[row.name.removeprefix(TWIN)]
+    if how.needs and how.given is not None:
+        how = how.given(material.clean if how.needs == CLEAN else getattr(settings, how.needs))
+    twin = row.group == "twin"
+    pairs = before = material.clean if twin else material.protected
+    if how.picture is not None:
+        source, store = material.sources[CLEAN if twin else PROTECTED], material.path(f"{row.name} as stored")
+        pairs = read_pairs([source], material.size, keep=material.rows.__contains__, edit=how.picture, store=store)
+    if how.captions is not None:
+        pairs = pairs.recaptioned(how.captions(pairs.captions))
+    if how.pairs is not None:
+        pairs = how.pairs(pairs)
+    return Made(pairs, _alike(how, row, material), losses(before, pairs))
+
+
+def _alike(how: Countermeasure, row: Row, material: Material) -> Path | None:
+    """A file of the test pairs with pictures and captions changed as those of the row; None when it changes none."""
+    if material.unseen is None or not how.judged_alike:
+        return None
+    test = material.unseen.read(material.size, how.picture)
+    if how.alike is not None:
+        test = replace(test, captions=tuple(how.alike(test.captions)))
+    path = material.path(f"{row.name} test")
+    path.write_bytes(pickle.dumps(test))
+    return path
 
 
 def forget(row: Row, material: Material) -> None:
     """Removes the files that `make` wrote for a row."""
-    for name in (row.name, f"{row.name} as stored"):
+    for name in (row.name, f"{row.name} as stored", f"{row.name} test"):
         material.path(name).unlink(missing_ok=True)
 
 
@@ -58,9 +88,11 @@ def content(row: Row, material: Material, settings: VerifySettings) -> list[Any]
         noisy = row.name == "random-noise"
         pairs = material.clean if noisy else MAKERS[row.name](material)
         return [PICTURES_OF[row.name], material.found.epsilon if noisy else 0, digest(pairs.keys, pairs.captions)]
-    own = COUNTERMEASURES[row.name].needs if row.group == "countermeasure" else ""
-    named = {name: value for name, value in asdict(settings).items() if own and name == own}
-    return [asdict(replace(row, claim=False)), named]
+    how = COUNTERMEASURES.get(row.name.removeprefix(TWIN))
+    named = {how.needs: getattr(settings, how.needs)} if how and how.needs in asdict(settings) else {}
+    fields = asdict(replace(row, claim=False))
+    del fields["times"]  # the number of epochs is part of the recipe
+    return [fields, named, *(["judged alike"] if how and how.judged_alike else [])]
 
 
 def digest(*parts: Any) -> str:

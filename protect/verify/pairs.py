@@ -94,10 +94,12 @@ def read_pairs(
     return Pairs(tuple(reading.keys), kept, tuple(reading.captions), reading.skipped)
 
 
-def read_judged(sources: Sequence[str], size: int, limit: int = 0, keep: Keep | None = None) -> JudgedPairs:
+def read_judged(
+    sources: Sequence[str], size: int, limit: int = 0, keep: Keep | None = None, edit: Edit | None = None
+) -> JudgedPairs:
     """As `read_pairs`, for the test: pictures cut to `size` pixels square, nothing left to chance."""
     reading = _Reading(sources, limit, keep)
-    squares = np.stack([np.asarray(centre(image, size)) for image in reading])
+    squares = np.stack([np.asarray(centre(edit(image) if edit else image, size)) for image in reading])
     images = torch.from_numpy(squares).permute(0, 3, 1, 2)
     return JudgedPairs(tuple(reading.keys), images, tuple(reading.captions), reading.skipped)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from protect.settings import VerifySettings
 from protect.verify.countermeasures import COUNTERMEASURES, STANDARD
-from protect.verify.result import MANDATORY, mix_names
+from protect.verify.result import CLEAN, MANDATORY, TWIN, mix_names
 
 CONTROLS = 3  # of the mandatory rows: the others are claims
 LEAST_EPOCHS = 3
@@ -18,6 +18,7 @@ class Row:
     """One row of the report before it is run: its data by group and name, and how it is trained.
 
     view and lesson: as `Countermeasure` has them, empty for the attacker's own. percent: of pairs protected.
+    times: the epochs of the others.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Row:
     view: str = ""
     lesson: str = ""
     percent: float = 0.0
+    times: int = 1
 
 
 @dataclass(frozen=True)
@@ -48,38 +50,47 @@ def whole_plan(settings: VerifySettings, arms: Iterable[str]) -> Plan:
     if others := [name for name in COUNTERMEASURES if name not in names]:
         left_out.append(f"countermeasures not asked for: {', '.join(others)}")
     for name in [*names]:
-        needs = COUNTERMEASURES[name].needs
+        needs = COUNTERMEASURES[name.removeprefix(TWIN)].needs
         if needs and not getattr(settings, needs, True):  # the clean pairs are always there
             left_out.append(f"{name}: needs weights, named by {needs}")
             names.remove(name)
     rows = [Row(name, "mandatory", claim=number >= CONTROLS) for number, name in enumerate(MANDATORY)]
     rows += [Row(name, "extra") for name in arms]
-    known = [COUNTERMEASURES[name] for name in names]
-    rows += [Row(row.name, "countermeasure", True, row.view, row.lesson) for row in known]
+    rows += map(_countermeasure, names)
     for share in sorted({share for share in settings.mix if share < 1}):
         percent = round(100 * share, 6)
         rows += [Row(name, "dilution", percent=percent) for name in mix_names(percent)]
     return Plan(tuple(rows), settings.seeds, settings.epochs, settings.limit, tuple(left_out))
 
 
+def _countermeasure(name: str) -> Row:
+    row = COUNTERMEASURES[name.removeprefix(TWIN)]
+    twin = name.startswith(TWIN)
+    return Row(name, "twin" if twin else "countermeasure", not twin, row.view, row.lesson, times=row.times)
+
+
 def chosen(names: Sequence[str]) -> list[str]:
-    """Countermeasures by name, in their own order; "standard", "all" and "none" stand for several."""
+    """Countermeasures by name, in their own order; "standard", "all" and "none" stand for several.
+
+    Each is followed by its twin, clean:NAME, where that is asked for, or where more epochs are trained than for
+    the clean files. What needs the clean pairs beside the published ones has no twin.
+    """
     sets: dict[str, Sequence[str]] = {"standard": STANDARD, "all": tuple(COUNTERMEASURES), "none": ()}
-    if unknown := sorted(set(names) - set(sets) - set(COUNTERMEASURES)):
-        known = ", ".join([*sets, *COUNTERMEASURES])
+    twins = [TWIN + name for name, row in COUNTERMEASURES.items() if row.needs != CLEAN]
+    if unknown := sorted(set(names) - {*sets, *COUNTERMEASURES, *twins}):
+        known = ", ".join([*sets, *COUNTERMEASURES, f"{TWIN}NAME"])
         raise ValueError(f"countermeasures: expected some of {known}; got {', '.join(unknown)}")
     wanted = {one for name in names for one in sets.get(name, (name,))}
-    return [
-        *(name for name in STANDARD if name in wanted),
-        *(n for n in COUNTERMEASURES if n in wanted - {*STANDARD}),
-    ]
+    wanted |= {TWIN + name for name in wanted & {*COUNTERMEASURES} if COUNTERMEASURES[name].times > 1}
+    ordered = [*STANDARD, *(name for name in COUNTERMEASURES if name not in STANDARD)]
+    return [one for name in ordered for one in (name, TWIN + name) if one in wanted]
 
 
 def within(plan: Plan, seconds: Callable[[Plan], float], budget: float, pairs: int, batch: int) -> Plan:
     """The largest part of the plan that is expected to take `budget` seconds, with what it leaves out.
 
-    What goes first: seeds, then countermeasures from the last, then mixtures, epochs, and training pairs (of so
-    many). The mandatory rows stay, and so do further arms, even when they take longer.
+    What goes first: seeds, then countermeasures from the last (each after its twin), then mixtures, epochs, and
+    training pairs (of so many). The mandatory rows stay, and so do further arms, even when they take longer.
     """
     found = plan
     for found in smaller(plan, pairs, batch):
@@ -97,12 +108,10 @@ def smaller(plan: Plan, pairs: int, batch: int) -> Iterator[Plan]:
     yield plan
     for seeds in range(plan.seeds - 1, 0, -1):
         yield (plan := replace(plan, seeds=seeds))
-    for group in ("countermeasure", "dilution"):
-        percents = [row.percent for row in plan.rows if row.group == group]
-        names = [row.name for row in plan.rows if row.group == group]
-        for name, percent in list(zip(names, percents, strict=True))[::-1]:
-            plan = replace(plan, rows=tuple(row for row in plan.rows if row.name != name))
-            if not any(row.group == group and percent and row.percent == percent for row in plan.rows):
+    for groups in (("countermeasure", "twin"), ("dilution",)):
+        for last in [row for row in plan.rows if row.group in groups][::-1]:
+            plan = replace(plan, rows=tuple(row for row in plan.rows if row.name != last.name))
+            if not any(last.percent and row.percent == last.percent for row in plan.rows):
                 yield plan  # a mixture goes with both of its rows
     for epochs in range(plan.epochs - 1, LEAST_EPOCHS - 1, -1):
         yield (plan := replace(plan, epochs=epochs))

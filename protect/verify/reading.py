@@ -1,46 +1,27 @@
 """What a comparison reads before it trains: test, clean and protected pairs, once for every size trained at."""
 
 from collections.abc import Mapping
-from math import ceil
 from pathlib import Path
 
-from protect.seeds import derive
 from protect.verify.arms import Material
-from protect.verify.pairs import JudgedPairs, read_judged, read_pairs
+from protect.verify.pairs import read_pairs
 from protect.verify.report import SamplePair
 from protect.verify.result import CLEAN, PROTECTED, TEST
 from protect.verify.scraping import source_hashes
+from protect.verify.unseen import Unseen, is_held_out
 
 SHOWN = 6  # pairs of pictures in a report
 UNREDUCED = 1 << 30  # pixels
-HELD_OUT = 10  # without a test set, about one key in this many is kept from every arm
 
 
-def is_held_out(key: str) -> bool:
-    """Whether a key belongs to the test when there is no test set; the same on every run and machine."""
-    return derive(0, TEST, key) % HELD_OUT == 0
-
-
-def read_test(source: str, size: int, limit: int, held_out: bool) -> JudgedPairs:
-    """All pairs of a test set, or those of the clean pairs that are held out."""
-    if not held_out:
-        return read_judged([source], size)
-    try:
-        return read_judged([source], size, ceil(limit / (HELD_OUT - 1)), is_held_out)
-    except ValueError as error:
-        raise ValueError(
-            f"test: expected about a tenth of the clean pairs to hold out, got none ({error}); name test pairs"
-        ) from error
-
-
-def read_material(sources: Mapping[str, str], size: int, limit: int, held_out: bool, folder: Path) -> Material:
-    """The first `limit` clean pairs (0: all) that are not held out, and the protected pairs of the same keys."""
+def read_material(sources: Mapping[str, str], size: int, unseen: Unseen, folder: Path) -> Material:
+    """The first clean pairs (0: all) that are not held out, and the protected pairs of the same keys."""
     store = {name: folder / f"{name}-{size}.pixels" for name in (CLEAN, PROTECTED)}
-    trained = (lambda key: not is_held_out(key)) if held_out else None
-    clean = read_pairs([sources[CLEAN]], size, limit, trained, store=store[CLEAN])
+    trained = (lambda key: not is_held_out(key)) if unseen.held_out else None
+    clean = read_pairs([sources[CLEAN]], size, unseen.limit, trained, store=store[CLEAN])
     keys = frozenset(clean.keys)
     published = read_pairs([sources[PROTECTED]], size, keep=keys.__contains__, store=store[PROTECTED])
-    return Material(size, clean, published, dict(sources), folder)
+    return Material(size, clean, published, dict(sources), folder, unseen)
 
 
 def hashes(sources: Mapping[str, str], test: str | None) -> dict[str, dict[str, str]]:

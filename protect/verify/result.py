@@ -15,27 +15,41 @@ SURE = 2  # standard errors that clean and absent must lie apart for a learnabil
 MOMENTS = ("last", "best")
 CLEAN, PROTECTED, TEST = "clean", "protected", "test"
 MANDATORY = (CLEAN, "random-noise", "random-trigger", PROTECTED, "trigger-stripped", "clean-captions")
-GROUPS = ("mandatory", "extra", "countermeasure", "dilution")
+GROUPS = ("mandatory", "extra", "countermeasure", "twin", "dilution")
+TWIN = "clean:"  # begins the name of a row that does to clean files what the row of that name does to published ones
 
 
 @dataclass(frozen=True)
 class EpochResult:
-    """An attacker after an epoch; epoch 0 is the untrained network. metrics: see `protect.metrics`."""
+    """An attacker after an epoch; epoch 0 is the untrained network.
+
+    metrics: on the clean test pairs, see `protect.metrics`. alike: on the same pairs changed as the row changes
+    its training pairs, where it does so once and for all; else empty.
+    """
 
     epoch: int
     loss: float | None
     metrics: dict[str, float]
     seconds: float = field(compare=False)
+    alike: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def got(self) -> dict[str, float]:
+        """The better of the two results: an attacker may change what he asks his model as he changed its lessons."""
+        return max((self.metrics, self.alike), key=lambda found: recall(found) if found else -1.0)
 
     @property
     def score(self) -> float:
         """R@10 (0 to 1), mean of both directions."""
-        return recall(self.metrics)
+        return recall(self.got)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training: arm, attacker, seed, pairs it used and could not; `id` hashes all that decides its outcome."""
+    """One training: arm, attacker, seed, pairs it used and could not; `id` hashes all that decides its outcome.
+
+    dropped_pairs, dropped_words: shares of the files' pairs and caption words that a countermeasure threw away.
+    """
 
     id: str
     arm: str
@@ -44,6 +58,8 @@ class Run:
     epochs: tuple[EpochResult, ...]
     pairs: int = 0
     skipped: int = 0
+    dropped_pairs: float = 0.0
+    dropped_words: float = 0.0
 
     def at(self, moment: str) -> EpochResult:
         """The "untrained", "last" or "best" epoch; best by score, never epoch 0."""
@@ -67,6 +83,7 @@ class Arm:
     """A row of the comparison: what the attacker was given, or what he did to it.
 
     group: one of GROUPS. claim: whether the row counts for the verdict. note: what a reader must know of it.
+    dropped_pairs, dropped_words: as `Run` has them.
     """
 
     name: str
@@ -76,6 +93,8 @@ class Arm:
     skipped: int
     shards: dict[str, str]
     note: str = ""
+    dropped_pairs: float = 0.0
+    dropped_words: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -113,7 +132,10 @@ class Weakest(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """All arms under one recipe; `chance` is the computed one. left_out: what was not run, and why, in words."""
+    """All arms under one recipe; `chance` is the computed one. left_out: what was not run, and why, in words.
+
+    inapplicable: mandatory rows that would have been another row once more, each with the reason.
+    """
 
     settings: dict[str, Any]
     versions: dict[str, str]
@@ -124,6 +146,7 @@ class Comparison:
     cheap: Cheap | None = None
     left_out: tuple[str, ...] = ()
     seconds: float = field(default=0.0, compare=False)
+    inapplicable: dict[str, str] = field(default_factory=dict)
 
     @property
     def attackers(self) -> list[str]:
@@ -154,10 +177,24 @@ class Comparison:
 
     def share(self, arm: str, attacker: str, moment: str) -> float | None:
         """The part of the clean gain that the arm leaves; None when clean itself gains too little, or no run."""
-        if not self.results(arm, attacker, moment) or not self.results(CLEAN, attacker, moment):
+        return self._share(arm, CLEAN, attacker, moment)
+
+    def share_of_twin(self, arm: str, attacker: str, moment: str) -> float | None:
+        """The same beside clean files that were treated as the arm is; None when that was not run, too."""
+        return self._share(arm, TWIN + arm, attacker, moment)
+
+    def _share(self, arm: str, reference: str, attacker: str, moment: str) -> float | None:
+        if not self.results(arm, attacker, moment) or not self.results(reference, attacker, moment):
             return None
-        clean = self.gain(CLEAN, attacker, moment)
-        return self.gain(arm, attacker, moment) / clean if clean >= self.least_gain else None
+        whole = self.gain(reference, attacker, moment)
+        return self.gain(arm, attacker, moment) / whole if whole >= self.least_gain else None
+
+    def error(self, arm: str, attacker: str, moment: str) -> float:
+        """Standard error of a share that comes from the number of test pictures, as if directions were one."""
+        whole, part = (self.recall(name, attacker, moment) or 0.0 for name in (CLEAN, arm))
+        share = self.share(arm, attacker, moment) or 0.0
+        spread = part * (1 - part) + share**2 * whole * (1 - whole)
+        return sqrt(spread / max(1, self.test.pairs)) / self.gain(CLEAN, attacker, moment)
 
     def learnability(self, percent: float, attacker: str, moment: str) -> float | None:
         """(R(mix) - R(absent)) / (R(clean) - R(absent)): 0, nothing of the owner's pairs is learned.
@@ -179,7 +216,8 @@ class Comparison:
     def refusal(self) -> str:
         """Why there is no verdict; empty when there is one."""
         run = {(run.arm, run.attacker) for run in self.runs}
-        missing = [arm for arm in MANDATORY if any((arm, attacker) not in run for attacker in self.attackers)]
+        needed = [arm for arm in MANDATORY if arm not in self.inapplicable]
+        missing = [arm for arm in needed if any((arm, attacker) not in run for attacker in self.attackers)]
         if missing or not self.runs:
             return f"mandatory arms not run: {', '.join(missing or MANDATORY)}"
         gains = {attacker: self.gain(CLEAN, attacker, "best") for attacker in self.attackers}
@@ -223,7 +261,7 @@ def recall(metrics: dict[str, float]) -> float:
 
 def progress_line(run: str, result: EpochResult, epochs: int) -> str:
     """One line about a finished epoch."""
-    to_text, to_image = (100 * result.metrics[f"{way}_recall@10"] for way in (TO_TEXT, TO_IMAGE))
+    to_text, to_image = (100 * result.got[f"{way}_recall@10"] for way in (TO_TEXT, TO_IMAGE))
     loss = "" if result.loss is None else f"loss {result.loss:.3f}, "
     found = f"R@10 i2t {to_text:.1f} % t2i {to_image:.1f} %"
     return f"{run}, epoch {result.epoch}/{epochs}: {loss}{found}, {result.seconds:.1f} s"

@@ -32,7 +32,8 @@ class Stopwatch:
             for attacker, (pairs, _) in self.data.items():
                 count = min(plan.pairs or len(pairs), len(pairs))
                 step, judge = self._times(attacker, row.view or self.settings.augment, row.lesson)
-                total += plan.seeds * (plan.epochs * (count // self.settings.batch * step + judge) + judge)
+                epochs = plan.epochs * row.times
+                total += plan.seeds * (epochs * (count // self.settings.batch * step + judge) + judge)
         return total / self.jobs
 
     def _times(self, attacker: str, view: str, lesson: str) -> tuple[float, float]:

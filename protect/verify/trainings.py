@@ -14,8 +14,8 @@ from protect.settings import VerifySettings
 from protect.verify.arms import Material
 from protect.verify.attackers import train
 from protect.verify.kept import KeptRuns
-from protect.verify.making import forget, make
-from protect.verify.pairs import JudgedPairs, Pairs
+from protect.verify.making import Made, forget, make
+from protect.verify.pairs import JudgedPairs
 from protect.verify.planning import Row
 from protect.verify.result import EpochResult, Run, progress_line
 from protect.verify.workers import Say, Workers
@@ -137,24 +137,25 @@ class Schedule:
             self.workers.progress(f"{self._done} of {self._total} trainings done, about {minutes:.0f} min left")
 
 
-def make_row(say: Say, row: Row, material: Material, settings: VerifySettings) -> Pairs:
+def make_row(say: Say, row: Row, material: Material, settings: VerifySettings) -> Made:
     """The row's pairs; ValueError when they are fewer than a batch."""
-    pairs = make(row, material, settings)
-    if len(pairs) < settings.batch:
+    made = make(row, material, settings)
+    if len(made.pairs) < settings.batch:
         raise ValueError(
-            f"batch: expected at most the {len(pairs)} pairs of {row.name} ({len(material.clean)} clean ones), "
+            f"batch: expected at most the {len(made.pairs)} pairs of {row.name} ({len(material.clean)} clean ones), "
             f"got {settings.batch}; lower it"
         )
-    return pairs
+    return made
 
 
-def run_training(
-    say: Say, training: Training, pairs: Pairs, judged: Path, steps: int, settings: VerifySettings
-) -> Run:
+def run_training(say: Say, training: Training, made: Made, judged: Path, steps: int, settings: VerifySettings) -> Run:
     """Trains one attacker, saying a line after every epoch."""
     row, epochs = training.row, list[EpochResult]()
+    settings = replace(settings, epochs=row.times * settings.epochs)
     view, test = row.view or settings.augment, _load(judged)
-    for result in train(pairs, test, training.attacker, settings, training.seed, steps, view=view, lesson=row.lesson):
+    alike = None if made.alike is None else _load(made.alike)
+    given = (made.pairs, test, training.attacker, settings, training.seed, steps)
+    for result in train(*given, view=view, lesson=row.lesson, alike=alike):
         say(progress_line(training.name, result, settings.epochs))
         epochs.append(result)
     return Run(
@@ -163,11 +164,12 @@ def run_training(
         training.attacker,
         training.seed,
         tuple(epochs),
-        len(pairs),
-        pairs.skipped,
+        len(made.pairs),
+        made.pairs.skipped,
+        *made.dropped,
     )
 
 
-@lru_cache(1)
+@lru_cache(2)
 def _load(path: Path) -> JudgedPairs:
     return pickle.loads(path.read_bytes())

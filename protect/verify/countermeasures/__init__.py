@@ -3,6 +3,7 @@
 from protect.verify.countermeasures import (
     adaptive,
     augmentation,
+    content,
     denoiser,
     filters,
     planted,
@@ -27,8 +28,17 @@ MODULES = (
     surprise,
     filters,
     adaptive,
+    content,
     denoiser,
     purify,
 )
 COUNTERMEASURES: dict[str, Countermeasure] = {row.name: row for module in MODULES for row in module.ROWS}
-STANDARD = ("scraper-chain", "jpeg-75", "grayscale", "strong-augmentation", "ueraser-light")
+STANDARD = (
+    "scraper-chain",
+    "jpeg-75",
+    "grayscale",
+    "strong-augmentation",
+    "ueraser-light",
+    "half-words",
+    "subtract-content-means",
+)

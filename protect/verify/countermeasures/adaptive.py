@@ -62,32 +62,33 @@ def estimate(pairs: Pairs, words: Sequence[Sequence[str]]) -> Patterns:
     power = np.zeros((side, side // 2 + 1, 3))
     sums: dict[str, np.ndarray] = defaultdict(lambda: np.zeros((side, side, 3)))
     times: Counter[str] = Counter()
-    for square, own in zip(_squares(pairs, side), words, strict=True):
+    for square, own in zip(squares(pairs, side), words, strict=True):
         count += 1
         total += square
-        power += np.abs(_spectrum(square)) ** 2
+        power += np.abs(spectrum(square)) ** 2
         for word in own:
             sums[word] += square
             times[word] += 1
     mean = total / count
-    spread = np.maximum(power / count - np.abs(_spectrum(mean)) ** 2, 1e-9)
-    return Patterns(side, {word: _shrunk(sums[word] / times[word] - mean, spread / times[word]) for word in sums})
+    spread = np.maximum(power / count - np.abs(spectrum(mean)) ** 2, 1e-9)
+    found = {word: shrunk(sums[word] / times[word] - mean, DOUBT * (spread / times[word])) for word in sums}
+    return Patterns(side, found)
 
 
-def _squares(pairs: Pairs, side: int) -> Iterator[np.ndarray]:
+def squares(pairs: Pairs, side: int) -> Iterator[np.ndarray]:
     for picture in pairs.pictures:
         yield np.asarray(centre(Image.fromarray(picture), side)).astype(np.float64)
 
 
-def _shrunk(pattern: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Wiener's filter: each frequency by the share of its energy that its variance does not explain."""
-    spectrum = _spectrum(pattern)
-    energy = np.maximum(np.abs(spectrum) ** 2, 1e-9)
-    kept = np.maximum(0, 1 - DOUBT * variance / energy)
-    return np.fft.irfft2(spectrum * kept, s=pattern.shape[:2], axes=(0, 1))
+def shrunk(pattern: np.ndarray, doubt: np.ndarray, wanted: np.ndarray | float = 1.0) -> np.ndarray:
+    """Wiener's filter: each frequency by the share of its energy that doubt does not explain, if it is wanted."""
+    found = spectrum(pattern)
+    energy = np.maximum(np.abs(found) ** 2, 1e-9)
+    kept = wanted * np.maximum(0, 1 - doubt / energy)
+    return np.fft.irfft2(found * kept, s=pattern.shape[:2], axes=(0, 1))
 
 
-def _spectrum(square: np.ndarray) -> np.ndarray:
+def spectrum(square: np.ndarray) -> np.ndarray:
     return np.fft.rfft2(square, axes=(0, 1))
 
 

@@ -22,9 +22,11 @@ class Countermeasure:
 
     `picture` acts once on each decoded RGB file, as a scraper's storage does; `captions` sees those of the whole
     training set, one tuple a picture, and drops a pair by an empty one; `pairs` is for what needs both.
-    `view` names the training view (VIEWS) used at every step, `lesson` the way of training (LESSONS), `needs`
-    what the user must name for the row to run: it is left out, and said so, when that is missing; `given` makes
-    the row that can run out of it.
+    `alike` changes the captions of the test as `captions` does those of the training: a row with it, or with
+    `picture`, is judged on clean test pairs and on such changed ones, and the better result counts.
+    `view` names the training view (VIEWS) used at every step, `lesson` the way of training (LESSONS), `times` how
+    many times as many epochs are trained, `needs` what the user must name for the row to run: it is left out, and
+    said so, when that is missing; `given` makes the row that can run out of it.
     """
 
     name: str
@@ -33,14 +35,20 @@ class Countermeasure:
     picture: ChangePicture | None = None
     captions: ChangeCaptions | None = None
     pairs: ChangePairs | None = None
+    alike: ChangeCaptions | None = None
     view: str = ""
     lesson: str = ""
+    times: int = 1
     needs: str = ""
     given: Callable[[Any], "Countermeasure"] | None = None
 
     def __post_init__(self) -> None:
         if self.group not in GROUPS:
             raise ValueError(f"group: expected one of {', '.join(GROUPS)}, got {self.group!r}")
+
+    @property
+    def judged_alike(self) -> bool:
+        return self.picture is not None or self.alike is not None
 
 
 class Changed(Sequence[np.ndarray]):
@@ -58,11 +66,10 @@ class Changed(Sequence[np.ndarray]):
         return self.make(range(self.length)[index])
 
 
-def losses(before: Pairs, after: Pairs) -> str:
-    """What a countermeasure cost the attacker, in words: the shares of pairs and of caption words it dropped."""
-    pairs, words = (1 - count(after) / max(1, count(before)) for count in (len, _words))
-    found = [f"{share:.1%} of the {what}" for share, what in ((pairs, "pairs"), (words, "words")) if share > 0]
-    return f"drops {' and '.join(found)}" if found else ""
+def losses(before: Pairs, after: Pairs) -> tuple[float, float]:
+    """What a countermeasure cost the attacker: the shares of pairs and of caption words it dropped."""
+    pairs, words = (max(0.0, 1 - count(after) / max(1, count(before))) for count in (len, _words))
+    return pairs, words
 
 
 def _words(pairs: Pairs) -> int:

@@ -4,8 +4,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import ceil
 
+import numpy as np
+
+from protect.seeds import derive
 from protect.verify.countermeasures.base import Captions, Countermeasure
+
+Redraw = Callable[[list[str], np.random.Generator], list[str]]
 
 LENGTHS = range(1, 6)
 RARE = 1e-3  # of the captions: a word in fewer of them is rare
@@ -38,6 +44,27 @@ def strip_first(caption: str, count: int) -> str:
 def strip_last(caption: str, count: int) -> str:
     """The caption without its last words."""
     return " ".join(caption.split()[:-count])
+
+
+def redrawn(change: Redraw, sets: Sequence[Captions]) -> list[Captions]:
+    """The words of every caption changed by chance, once and for all: by the caption and the number of its pair."""
+
+    def drawn(number: int, caption: str) -> str:
+        random = np.random.default_rng(derive(0, change.__name__, number, caption))
+        return " ".join(change(caption.split(), random))
+
+    return [tuple(drawn(number, caption) for caption in captions) for number, captions in enumerate(sets)]
+
+
+def shuffled(words: list[str], random: np.random.Generator) -> list[str]:
+    """All words, in random order."""
+    return [words[i] for i in random.permutation(len(words))]
+
+
+def half(words: list[str], random: np.random.Generator) -> list[str]:
+    """Half of the words, at least one, in their order."""
+    kept = random.choice(len(words), ceil(len(words) / 2), replace=False)
+    return [words[i] for i in sorted(kept)]
 
 
 def drop_rare(sets: Sequence[Captions]) -> list[Captions]:
@@ -83,5 +110,18 @@ ROWS = (
         "text",
         "hashtags and words before or after the sentence dropped",
         captions=partial(each, inside_sentence),
+    ),
+    Countermeasure(
+        "shuffled-words",
+        "text",
+        "the words of every caption in random order, fixed for each pair",
+        captions=partial(redrawn, shuffled),
+        alike=partial(redrawn, shuffled),
+    ),
+    Countermeasure(
+        "half-words",
+        "text",
+        "a random half of every caption's words dropped, fixed for each pair",
+        captions=partial(redrawn, half),
     ),
 )

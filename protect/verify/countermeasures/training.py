@@ -14,7 +14,9 @@ WARM = {
     "frozen-tower": "the trained image tower is kept as it is, only the text tower learns",
     "lora": "low-rank changes of trained weights are all that learns",
 }
+LONGER = 4
 ROWS = (
     *(Countermeasure(name, "training", text, lesson=name) for name, text in LESSONS.items()),
     *(Countermeasure(name, "training", text, lesson=name, needs="pretrained") for name, text in WARM.items()),
+    Countermeasure("longer", "training", f"{LONGER} times as many epochs", times=LONGER),
 )

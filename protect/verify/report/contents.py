@@ -3,48 +3,87 @@
 from collections.abc import Iterable, Sequence
 from math import isfinite
 
-from protect.verify.report.findings import CONTROLS, most, percents
+from protect.verify.report.findings import CONTROLS, dropped, most, percents
 from protect.verify.report.tables import Table, percent, spread
-from protect.verify.result import CLEAN, MOMENTS, PROTECTED, TO_IMAGE, TO_TEXT, Arm, Comparison, mix_names, recall
+from protect.verify.result import (
+    CLEAN,
+    MOMENTS,
+    PROTECTED,
+    TO_IMAGE,
+    TO_TEXT,
+    TWIN,
+    Arm,
+    Comparison,
+    mix_names,
+    recall,
+)
 
-HEADER = (
-    "row",
-    "attacker",
-    "kept, best",
-    "kept, last",
-    "best epoch",
-    "i2t R@10 %",
-    "t2i R@10 %",
-    "i2t MedR",
-    "t2i MedR",
-)
-EXPLAINED = (
-    "Kept: share of the clean gain, (R - chance) / (R of clean - chance), at the best and the last epoch; R is the "
-    "mean of both R@10, chance the computed one. Other figures are of the best epoch, mean (lowest..highest) over "
-    "seeds. R@10: share of queries whose partner is among the first ten, image to text and text to image. "
-    "MedR: median rank."
-)
+HEADER = ("row", "attacker", "kept, best", "kept, last")
+FIGURES = ("i2t R@10 %", "t2i R@10 %", "i2t MedR", "t2i MedR")
+OF_TWIN, BEST_EPOCH, DROPPED = "of its twin", "best epoch", "dropped"
+
+
+def explained(found: Comparison) -> str:
+    """How the table of arms is to be read."""
+    words = (
+        "Kept: share of the clean gain, (R - chance) / (R of clean - chance), at the best and the last epoch; R is "
+        "the mean of both R@10, chance the computed one, clean the plain row of that name, whatever the row does. "
+        "The best epoch is chosen on the test itself, in the attacker's favour. Other figures are of the best epoch, "
+        "mean (lowest..highest) over seeds. R@10: share of queries whose partner is among the first ten, image to "
+        "text and text to image. MedR: median rank."
+    )
+    if found.group("twin"):
+        words += (
+            " Of its twin: the same share, at the best epoch, beside clean files that were treated as the row is "
+            f"({TWIN}NAME)."
+        )
+    if any(map(dropped, found.arms)):
+        words += (
+            " Dropped: what the row throws away of the files it takes. Nothing is learned from that, so dropping "
+            "counts as protection."
+        )
+    return words
 
 
 def arms_table(found: Comparison, arms: Sequence[Arm], title: str) -> Table:
-    """Chance, then a row for each of the arms and attackers; the weakest one is marked."""
-    rows = [("chance, computed", "", "0 %", "0 %", "", *_figures([found.chance]))] if found.runs else []
+    """Chance, then a row for each of the arms and attackers; the weakest one is marked.
+
+    What no arm has goes without its column: a share of its twin's gain, dropped pairs or words.
+    """
+    optional = [(OF_TWIN, bool(found.group("twin"))), (BEST_EPOCH, True), (DROPPED, any(map(dropped, arms)))]
+    names = [name for name, wanted in optional if wanted]
+    rows = []
+    if found.runs:
+        rows.append(("chance, computed", "", "0 %", "0 %", *("" for _ in names), *_figures([found.chance])))
     for attacker in found.attackers:
         untrained = [result.metrics for result in found.results(CLEAN, attacker, "untrained")]
-        rows.append(("chance, untrained", attacker, "", "", "0", *_figures(untrained)))
+        epoch = ("0" if name == BEST_EPOCH else "" for name in names)
+        rows.append(("chance, untrained", attacker, "", "", *epoch, *_figures(untrained)))
     marks, weakest = dict[int, str](), found.weakest()
     for arm in arms:
         for attacker in found.attackers:
-            results = found.results(arm.name, attacker, "best")
-            if not results:
+            if not found.results(arm.name, attacker, "best"):
                 continue
             if weakest is not None and (weakest.arm, weakest.attacker) == (arm.name, attacker):
                 marks[len(rows)] = "weakest"
-            epochs = spread([float(result.epoch) for result in results], "{:.0f}", middle=False)
-            figures = _figures([result.metrics for result in results])
-            kept = [percent(found.share(arm.name, attacker, moment)) for moment in reversed(MOMENTS)]
-            rows.append((arm.name, attacker, *kept, epochs, *figures))
-    return Table(title, HEADER, tuple(rows), names=2, marks=marks)
+            rows.append(_arm_row(found, arm, attacker, names))
+    if found.runs and any(arm.group == "mandatory" for arm in arms):
+        gaps = [""] * (len(names) + len(FIGURES))
+        rows += [(name, "not applicable", "-", "-", *gaps) for name in found.inapplicable]
+    return Table(title, (*HEADER, *names, *FIGURES), tuple(rows), names=2, marks=marks)
+
+
+def _arm_row(found: Comparison, arm: Arm, attacker: str, names: Sequence[str]) -> tuple[str, ...]:
+    results = found.results(arm.name, attacker, "best")
+    kept = [percent(found.share(arm.name, attacker, moment)) for moment in reversed(MOMENTS)]
+    twin = found.share_of_twin(arm.name, attacker, "best")
+    optional = {
+        OF_TWIN: "" if twin is None else percent(twin),
+        BEST_EPOCH: spread([float(result.epoch) for result in results], "{:.0f}", middle=False),
+        DROPPED: dropped(arm),
+    }
+    cells = (optional[name] for name in names)
+    return (arm.name, attacker, *kept, *cells, *_figures([result.got for result in results]))
 
 
 def _figures(metrics: Sequence[dict[str, float]]) -> list[str]:
@@ -127,10 +166,11 @@ def data_table(found: Comparison) -> Table:
     sources = [(arm.name, arm.pairs, arm.skipped, arm.shards, arm.note) for arm in found.arms]
     if found.runs:
         sources.append(("test", found.test.pairs, found.test.skipped, found.test.shards, "judged on, in no arm"))
-    rows = tuple(
+    rows = [
         (name, note, str(pairs), str(skipped), str(len(shards))) for name, pairs, skipped, shards, note in sources
-    )
-    return Table("Data as read", ("row", "what it is", "pairs", "skipped", "files"), rows, names=2)
+    ]
+    rows += [(name, f"not applicable; {why}", "-", "-", "-") for name, why in found.inapplicable.items()]
+    return Table("Data as read", ("row", "what it is", "pairs", "skipped", "files"), tuple(rows), names=2)
 
 
 def making_table(found: Comparison) -> Table:

@@ -3,17 +3,17 @@
 from collections.abc import Iterable, Iterator
 
 from protect.verify.report.contents import (
-    EXPLAINED,
     arms_table,
     checks_table,
     data_table,
     dilution_table,
     distortion_table,
+    explained,
     hashes,
     making_table,
     transfer_table,
 )
-from protect.verify.report.findings import headline, notes, place, untested
+from protect.verify.report.findings import headline, notes, place, twin_words, untested
 from protect.verify.report.tables import Table, markdown_lines, percent, text_lines
 from protect.verify.result import Comparison
 
@@ -37,7 +37,11 @@ def weakest_line(found: Comparison) -> Iterator[str]:
     """The row that decides, and what was required of it."""
     weakest = found.weakest()
     if weakest is not None:
-        yield f"Weakest row: {weakest.arm} ({place(weakest)}), {percent(weakest.share)} of the clean gain kept."
+        of_twin = twin_words(found, weakest)
+        yield (
+            f"Weakest row: {weakest.arm} ({place(weakest)}), {percent(weakest.share)} of the clean gain kept"
+            f"{f'; {of_twin}' if of_twin else ''}."
+        )
     if require := found.settings.get("require"):
         yield f"Required: {require}; {'met' if found.passed else 'not met'}."
 
@@ -54,8 +58,8 @@ def to_markdown(found: Comparison) -> str:
     parts.append(_list(notes(found)))
     if found.runs:
         parts += _section("Arms", arms_table(found, found.group("mandatory"), "The six arms that a verdict needs"))
-        parts.append([EXPLAINED])
-        others = [arm for name in ("countermeasure", "extra", "dilution") for arm in found.group(name)]
+        parts.append([explained(found)])
+        others = [arm for arm in found.arms if arm.group != "mandatory"]
         if others:
             parts += _section("Countermeasures and other rows", arms_table(found, others, "All other rows"))
         parts += _section("Transfer", transfer_table(found))

@@ -4,22 +4,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import mean
 
-from protect.verify.report.findings import CONTROLS, most, percents, place
+from protect.verify.report.findings import CONTROLS, dropped, most, percents, place
 from protect.verify.report.svg import Chart, Line, ticks
 from protect.verify.report.tables import percent
-from protect.verify.result import MANDATORY, Arm, Comparison, recall
+from protect.verify.result import MANDATORY, TWIN, Arm, Comparison, recall
 
 SHAPES = ("circle", "square")
 
 
 @dataclass(frozen=True)
 class Bar:
-    """What one attacker keeps in a row: the share as drawn (0 to 1 is the whole bar's reach), in words, and where."""
+    """What one attacker keeps in a row: the share as drawn (0 to 1 is the whole bar's reach), in words, and where.
+
+    twin: what clean files treated alike keep, drawn likewise; None when that was not run.
+    """
 
     attacker: str
     drawn: float
     share: str
     where: str
+    twin: float | None
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,12 @@ def curves(found: Comparison) -> list[Chart]:
 
 
 def curve_arms(found: Comparison) -> list[str]:
-    """The rows that are drawn as curves."""
+    """The rows that are drawn as curves: the mandatory ones, the weakest one, its twin."""
     weakest = found.weakest()
     names = [arm.name for arm in found.arms if arm.name in MANDATORY]
-    return names if weakest is None or weakest.arm in names else [*names, weakest.arm]
+    if weakest is None or weakest.arm in names:
+        return names
+    return [*names, weakest.arm, *(arm.name for arm in found.group("twin") if arm.name == TWIN + weakest.arm)]
 
 
 def by_epoch(found: Comparison, arm: str, attacker: str) -> list[tuple[int, tuple[float, ...]]]:
@@ -68,7 +74,7 @@ def _curve(found: Comparison, attacker: str) -> Chart:
         points = tuple((float(epoch), mean(values)) for epoch, values in epochs)
         band = tuple((min(values), max(values)) for _, values in epochs) if len(epochs[0][1]) > 1 else ()
         is_weakest = weakest is not None and weakest.arm == arm
-        kind = arm if arm in MANDATORY else "countermeasure"
+        kind = arm if arm in MANDATORY else "twin" if arm.startswith(TWIN) else "countermeasure"
         lines.append(Line(arm, kind + " weakest" * is_weakest, points, band))
         words.append(f"{arm} ends at {points[-1][1]:.1f} %")
     guess = 100 * recall(found.chance)
@@ -97,7 +103,7 @@ def bars(found: Comparison) -> list[BarRow]:
     rows = [
         BarRow(
             arm.name,
-            arm.note,
+            "; drops ".join(text for text in (arm.note, dropped(arm)) if text),
             arm.name in CONTROLS,
             weakest is not None and weakest.arm == arm.name,
             tuple(_bars(found, arm)),
@@ -110,7 +116,8 @@ def bars(found: Comparison) -> list[BarRow]:
 
 def reach(found: Comparison) -> float:
     """The share at the right end of the bars: the clean gain, or more where a row gives more."""
-    shares = [row.share for row in (most(found, arm.name) for arm in _drawn(found)) if row is not None]
+    names = [name for arm in _drawn(found) for name in (arm.name, TWIN + arm.name)]
+    shares = [row.share for row in (most(found, name) for name in names) if row is not None]
     return max([1.0, *shares])
 
 
@@ -122,8 +129,9 @@ def _bars(found: Comparison, arm: Arm) -> Iterator[Bar]:
     for attacker in found.attackers:
         row = most(found, arm.name, attacker)
         if row is not None:
-            drawn = min(1.0, max(0.0, row.share / reach(found)))
-            yield Bar(attacker, drawn, percent(row.share), place(row))
+            twin = most(found, TWIN + arm.name, attacker)
+            drawn, at = (None if one is None else min(1.0, max(0.0, one.share / reach(found))) for one in (row, twin))
+            yield Bar(attacker, drawn or 0.0, percent(row.share), place(row), at)
 
 
 def matrix(found: Comparison, names: list[str]) -> list[tuple[str, list[Cell]]]:

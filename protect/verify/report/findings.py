@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 from itertools import product
 
+from protect.verify.countermeasures import COUNTERMEASURES
 from protect.verify.report.tables import percent
-from protect.verify.result import CLEAN, MOMENTS, PROTECTED, Comparison, Weakest
+from protect.verify.result import CLEAN, MOMENTS, PROTECTED, TWIN, Arm, Comparison, Weakest
 
 CONTROLS = {"random-noise": "random noise", "random-trigger": "random words"}
 AS_WELL = 0.05  # shares nearer than this are called the same
@@ -25,6 +26,9 @@ DEEDS = {  # what the attacker of a row does, by pattern of its name; the others
     r"strip-last-\d": "cuts off the last words",
     "drop-.*-words|perplexity-filter|deduplicate-prefixes": "drops words that look planted",
     ".*-filter|clip-score": "drops pairs that look odd",
+    "half-words|shuffled-words": "changes the words of the captions",
+    "subtract-.*-means": "subtracts what pictures that share a word have in common",
+    "longer": "trains four times as long",
 }
 
 
@@ -90,7 +94,11 @@ def notes(found: Comparison) -> Iterator[str]:
             if row is not None:
                 kept = f"{percent(row.share)} of the clean gain ({place(row)})"
                 yield f"With {words} instead of the protection, attackers keep up to {kept}."
+        yield from _luck(found)
         yield from _too_little(found)
+        yield from (f"{name} is not applicable: {why}." for name, why in found.inapplicable.items())
+        yield from _twins(found)
+        yield from _alike(found)
     clean = next((arm.pairs for arm in found.arms if arm.name == CLEAN), 0)
     for arm in found.arms:
         if arm.pairs < clean and arm.group != "dilution":
@@ -98,6 +106,74 @@ def notes(found: Comparison) -> Iterator[str]:
                 f"{arm.name}: the attacker trained on {arm.pairs} of the {clean} clean pairs; what is dropped or "
                 "unreadable lowers its figures as well."
             )
+
+
+def _luck(found: Comparison) -> Iterator[str]:
+    weakest = found.weakest()
+    if weakest is not None:
+        error = found.error(weakest.arm, weakest.attacker, weakest.moment)
+        seeds = found.settings.get("seeds", 1)
+        runs = "one training" if seeds == 1 else f"{seeds} trainings"
+        yield (
+            f"The {found.test.pairs} test pictures pin the {percent(weakest.share)} of {weakest.arm} down to about "
+            f"{round(100 * error)} points either way (one standard error); the luck of {runs} comes on top."
+        )
+
+
+def _twins(found: Comparison) -> Iterator[str]:
+    """What the same treatment leaves on clean files: a low share may only mean that the attacker trained badly."""
+    for arm in found.arms:
+        for attacker in found.attackers:
+            row = most(found, arm.name, attacker)
+            if row is not None and (words := twin_words(found, row)):
+                yield f"{arm.name} ({place(row)}): {percent(row.share)} of the clean gain kept; {words}."
+    run = {arm.name for arm in found.arms}
+    alone = [arm.name for arm in found.group("countermeasure") if is_slow(arm.name) and TWIN + arm.name not in run]
+    if alone:
+        yield (
+            f"{', '.join(alone)}: slower ways to train, for clean files too, so that a low share may only mean that "
+            f"the attacker stopped too soon. The fair reference is clean files treated alike: the row {TWIN}"
+            f"{alone[0]}, by that name among the countermeasures."
+        )
+
+
+def twin_words(found: Comparison, row: Weakest) -> str:
+    """What clean files teach under the treatment of a row, and which part of that the row keeps."""
+    reference = found.share(TWIN + row.arm, row.attacker, row.moment)
+    if reference is None:
+        return ""
+    part = found.share_of_twin(row.arm, row.attacker, row.moment)
+    of_it = "too little to take a share of" if part is None else f"of which that is {percent(part)}"
+    return f"clean files treated alike keep {percent(reference)}, {of_it}"
+
+
+def is_slow(name: str) -> bool:
+    """Whether a countermeasure needs more epochs than plain training, by what it does to every step or epoch."""
+    row = COUNTERMEASURES.get(name)
+    return row is not None and (row.group == "training" or row.view not in ("", "none", "openclip"))
+
+
+def _alike(found: Comparison) -> Iterator[str]:
+    judged = dict[str, list[str]]()
+    for arm, attacker in product((arm.name for arm in found.arms), found.attackers):
+        results = [result for result in found.results(arm, attacker, "best") if result.alike]
+        if results:
+            judged.setdefault(arm, [])
+            if any(result.got is result.alike for result in results):
+                judged[arm].append(attacker)
+    if judged:
+        better = [f"{arm} ({', '.join(attackers)})" for arm, attackers in judged.items() if attackers]
+        yield (
+            f"{', '.join(judged)}: judged on the clean test pairs and on test pairs changed as the training pairs "
+            "were; the better result of each epoch counts. At the best epoch that was the one on changed pairs for "
+            f"{', '.join(better) or 'none of them'}."
+        )
+
+
+def dropped(arm: Arm) -> str:
+    """The shares that a row threw away; empty when it kept all."""
+    shares = ((arm.dropped_pairs, "pairs"), (arm.dropped_words, "words"))
+    return ", ".join(f"{100 * share:.1f} % of {what}" for share, what in shares if share > 0)
 
 
 def _too_little(found: Comparison) -> Iterator[str]:
@@ -125,4 +201,8 @@ def untested(found: Comparison) -> list[str]:
         f"Other attackers than {models}, trained {start} on at most {pairs} pairs for "
         f"{found.settings.get('epochs', '-')} epochs: larger models, more data or longer training may get more.",
         "Other uses than contrastive training on image-caption pairs, such as image generation.",
+        "An attacker who has the key (_protect/private): he can take out words and subtract noise; expect him to "
+        "learn what clean files teach.",
+        "An attacker who tells the noise by other copies of the pictures, or by patterns that ship with the tool.",
+        "Captions that are written anew for the published pictures, by a captioning model or by people.",
     ]

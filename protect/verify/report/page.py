@@ -5,13 +5,13 @@ from pathlib import Path
 
 from protect.settings import requirement
 from protect.verify.report.contents import (
-    EXPLAINED,
     arms_table,
     checks_table,
     data_table,
     dilution_table,
     distortion_table,
     duration,
+    explained,
     hashes,
     making_table,
     transfer_table,
@@ -50,7 +50,7 @@ def to_page(found: Comparison, samples: Sequence[SamplePair] = ()) -> str:
         notes=list(notes(found)),
         curves=[chart.draw() for chart in curves(found)],
         curve_table=_curve_table(found),
-        explained=EXPLAINED,
+        explained=explained(found),
         arms=arms_table(found, found.group("mandatory"), "The six arms that a verdict needs"),
         every_row=arms_table(found, found.arms, "Every row"),
         transfer=transfer,
