@@ -4,6 +4,7 @@
 the weight repeated for each image: on a processor that is several times slower than the one large product here.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -14,9 +15,7 @@ class SelfAttention(nn.MultiheadAttention):
     def forward(  # type: ignore[override]
         self, query: Tensor, key: Tensor, value: Tensor, need_weights: bool = False, attn_mask: Tensor | None = None
     ) -> tuple[Tensor, None]:
-        queries, keys, values = self.split(query)
-        found = F.scaled_dot_product_attention(queries, keys, values, attn_mask)
-        return self.merge(found), None
+        return self.merge(attend(*self.split(query), attn_mask)), None
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of (batch, length, width), each (batch, head, length, width of a head)."""
@@ -27,6 +26,20 @@ class SelfAttention(nn.MultiheadAttention):
     def merge(self, found: Tensor) -> Tensor:
         """What was found for each query, heads side by side, projected."""
         return self.out_proj(found.transpose(1, 2).flatten(2))
+
+
+def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Scaled dot-product attention; mask: what is added to the scores, (query, key).
+
+    A processor takes it in plain products where it computes in bf16: torch's kernel for that case needs twice to
+    four times as long, forward and back together.
+    """
+    if queries.device.type == "cpu" and queries.dtype == torch.bfloat16:
+        with torch.autocast("cpu", enabled=False):
+            scores = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(-2, -1)
+            scores = scores if mask is None else scores + mask.to(scores.dtype)
+            return scores.softmax(dim=-1) @ values
+    return F.scaled_dot_product_attention(queries, keys, values, mask)
 
 
 def use_self_attention(model: nn.Module) -> None:

@@ -9,10 +9,10 @@ from typing import Any, TypeGuard
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from protect.attention import SelfAttention
+from protect.attention import SelfAttention, attend
 from protect.open_clip_towers import OpenClip
 from protect.towers import Surrogate
 from protect.types import Features, Tokens
@@ -70,12 +70,11 @@ class _Tower:
 
     def see(self, tokens: Tokens) -> Seen:
         """Keys and values of every layer for the beginnings of rows."""
-        x, seen = self._embed(tokens, 0), []
+        x, mask, seen = self._embed(tokens, 0), _mask(tokens.shape[1], 0, tokens.device), []
         for block in self.text.transformer.resblocks:
             queries, keys, values = block.attn.split(block.ln_1(x))
             seen.append((keys, values))
-            found = F.scaled_dot_product_attention(queries, keys, values, is_causal=True)
-            x = _rest(block, x, found)
+            x = _rest(block, x, attend(queries, keys, values, mask))
         return seen
 
     def features(
@@ -92,7 +91,7 @@ class _Tower:
                 values = torch.cat([seen[number][1][owner], values], dim=2)
             if block is blocks[-1]:
                 x, queries, mask = x[:, -1:], queries[:, :, -1:], mask[-1:]
-            x = _rest(block, x, F.scaled_dot_product_attention(queries, keys, values, mask))
+            x = _rest(block, x, attend(queries, keys, values, mask))
         x = self.text.ln_final(x[:, 0])
         projection = self.text.text_projection
         return projection(x) if isinstance(projection, nn.Linear) else x @ projection
@@ -108,6 +107,6 @@ def _rest(block: Any, x: Tensor, found: Tensor) -> Tensor:
     return x + block.ls_2(block.mlp(block.ln_2(x)))
 
 
-def _mask(length: int, before: int, device: torch.device) -> Bool[Tensor, "query key"]:
-    """A token sees everything before it and itself."""
-    return torch.ones(length, before + length, dtype=torch.bool, device=device).tril(before)
+def _mask(length: int, before: int, device: torch.device) -> Float[Tensor, "query key"]:
+    """What is added to scores so that a token sees everything before it and itself."""
+    return torch.full((length, before + length), -torch.inf, device=device).triu(before + 1)

@@ -277,6 +277,22 @@ def test_half_precision_stays_inside():
         assert (features * expected).sum(dim=1).min() > 0.98
 
 
+@pytest.mark.parametrize(("half", "full", "chosen"), [(1.0, 1.6, torch.bfloat16), (1.0, 1.4, None), (9.0, 1.0, None)])
+def test_precision_follows_the_time_of_products(monkeypatch, half, full, chosen):
+    times = {torch.bfloat16: half, torch.float32: full}
+    monkeypatch.setattr(module, "_product_seconds", lambda kind, device, enough=1.0: times[kind])
+    assert module._fast_type(CPU) == chosen
+
+
+def test_a_slow_precision_is_given_up_after_two_products(monkeypatch):
+    clock, products = iter(range(100)), []
+    monkeypatch.setattr(module.time, "perf_counter", lambda: products.append(1) or float(next(clock)))
+    assert module._product_seconds(torch.float32, CPU, enough=0.5) == 1.0
+    assert len(products) == 4  # begin and end of two
+    assert module._product_seconds(torch.float32, CPU, enough=2.0) == 1.0
+    assert len(products) == 4 + 12
+
+
 def test_only_matrices_decay():
     surrogate = load_surrogate("tiny-vit", CPU, size=32)
     matrices, others = optimizer(surrogate, 1e-3, 0.2).param_groups

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from protect.attention import SelfAttention, use_self_attention
+from protect.attention import SelfAttention, attend, use_self_attention
 from protect.surrogate import load_surrogate
 from protect.text_tower import is_causal, text_features
 
@@ -87,6 +87,29 @@ def test_attention_has_torchs_values_and_gradients(masked):
     assert torch.allclose(*outputs, atol=1e-6)
     gradients = [torch.autograd.grad(y.sin().sum(), x)[0] for y, x in zip(outputs, inputs, strict=True)]
     assert torch.allclose(*gradients, atol=1e-5)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_in_bf16_has_the_values_and_gradients_of_fp32(masked):
+    random = torch.Generator().manual_seed(0)
+    exact = [torch.randn(2, 3, 7, 16, generator=random).requires_grad_() for _ in range(3)]
+    half = [part.detach().bfloat16().requires_grad_() for part in exact]
+    mask = torch.full((7, 7), -torch.inf).triu(1) if masked else None
+    expected = F.scaled_dot_product_attention(*exact, mask)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = attend(*half, mask)
+    assert found.dtype == torch.bfloat16
+    assert torch.allclose(found.float(), expected, atol=0.03)
+    gradients = [torch.autograd.grad(y.float().sin().sum(), parts) for y, parts in ((found, half), (expected, exact))]
+    for mine, torchs in zip(*gradients, strict=True):
+        assert mine.dtype == torch.bfloat16
+        assert F.cosine_similarity(mine.float().flatten(), torchs.flatten(), dim=0) > 0.999
+
+
+def test_features_in_bf16_are_those_of_the_surrogate(tiny, tokens, monkeypatch):
+    monkeypatch.setattr(tiny, "autocast_type", torch.bfloat16)
+    found = text_features(tiny, tokens, torch.tensor((1, 2, 3, 1, 3, 60)))
+    assert (found * tiny.text(tokens)).sum(dim=1).min() > 0.99
 
 
 @pytest.mark.parametrize("options", [{"dropout": 0.1}, {"batch_first": False}, {"add_zero_attn": True}, {"kdim": 8}])
