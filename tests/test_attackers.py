@@ -1,6 +1,7 @@
 """One attacker: the same numbers from the same seed, every pair in turn, every model family, clear refusals."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from protect.verify.attackers import attacker_size, new_attacker, one_each, seen
 from protect.verify.lessons import Lesson
 from protect.verify.own_tokenizer import learned_tokenizer
 from protect.verify.pairs import JudgedPairs, Pairs
+from protect.verify.result import recall
 
 CPU = torch.device("cpu")
 SMALL = VerifySettings(attackers=("tiny-resnet",), epochs=1, batch=16, size=32, device="cpu")
@@ -232,3 +234,14 @@ def test_weights_are_what_pretrained_names(tmp_path):
     settings = VerifySettings(attackers=("tiny-vit",), size=32, pretrained=str(tmp_path / "model.pt"), device="cpu")
     warm = new_attacker("tiny-vit", settings, 0)
     assert all(torch.equal(a, b) for a, b in zip(warm.parameters(), trained.parameters(), strict=True))
+
+
+def test_changed_test_pairs_are_judged_beside_the_plain_ones_and_change_nothing_else():
+    dark = replace(TEST, images=TEST.images // 4, captions=tuple((lines[0],) for lines in TEST.captions))
+    plain, both = (list(train(PAIRS, TEST, "tiny-resnet", SMALL, 0, alike=one)) for one in (None, dark))
+    assert all(result.alike == {} for result in plain)
+    assert [replace(result, alike={}) for result in both] == plain
+    for result in both:
+        assert result.alike.keys() == result.metrics.keys() and result.alike != result.metrics
+        assert result.got in (result.alike, result.metrics)
+        assert result.score == max(recall(result.alike), recall(result.metrics))
