@@ -1,5 +1,6 @@
 """How far a published picture is from the original: the largest change, PSNR, SSIM."""
 
+import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ DISPLAY = 1080  # SSIM of larger pictures is taken at display size: longer side 
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2  # keep SSIM's quotients finite, as in the paper
 STRIP = 256
+FULL_SCALE = 256  # pixels a side: SSIMULACRA2 halves a picture five times, and is tuned to all six sizes
 BANDED = 256  # sides up to this are blurred by a matrix
 
 
@@ -58,6 +60,30 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
     variances = _blur(x * x + y * y, kernel) - squares
     likeness = (2 * product + C1) * (2 * covariance + C2) / ((squares + C1) * (variances + C2))
     return float(likeness.mean(dtype=np.float64))
+
+
+def can_rate(picture: np.ndarray) -> bool:
+    """Whether SSIMULACRA2's scale holds for the picture at display size."""
+    return min(_display(picture).shape[:2]) >= FULL_SCALE
+
+
+def ssimulacra2(clean: np.ndarray, published: np.ndarray) -> float:
+    """How people would rate the published picture at display size: 90 no difference seen, 70 high quality, 30 low.
+
+    Raises ImportError without the package of that name.
+    """
+    try:
+        from ssimulacra2 import compute_ssimulacra2
+    except ImportError as error:
+        raise ImportError("SSIMULACRA2: expected the package ssimulacra2, found none; pip install it") from error
+    _check(clean, published)
+    return float(compute_ssimulacra2(*(_as_file(_display(picture)) for picture in (clean, published))))
+
+
+def _as_file(picture: np.ndarray) -> io.BytesIO:
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(file, "PNG", compress_level=0)
+    return file
 
 
 def ssim_along(clean: np.ndarray, change: np.ndarray) -> Callable[[float], float]:

@@ -1,11 +1,13 @@
 import io
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from protect.distortion import measure
+from protect.distortion import measure, ssimulacra2
 from protect.verify import distances as module
 from protect.verify.distances import distances, reencoded
 from protect.verify.sampling import Sampled
@@ -63,3 +65,50 @@ def test_other_sizes_are_counted_or_an_error():
 def test_so_many_pixels_are_enough(monkeypatch):
     monkeypatch.setattr(module, "PIXELS", PIXELS[..., 0].size * 1.5)
     assert distances(sampled(*[(file(PIXELS), file(PIXELS))] * 5)).measured == 2
+
+
+LARGE = np.add.outer(np.arange(300), np.arange(320))[..., None].repeat(3, 2) % 200 + 20
+LARGE = LARGE.astype(np.uint8)
+
+
+def rated(monkeypatch):
+    """The package, as far as it is used: half the largest change off a hundred."""
+
+    def score(clean, published):
+        a, b = (np.asarray(Image.open(picture).convert("RGB")).astype(int) for picture in (clean, published))
+        return 100 - np.abs(a - b).max() / 2
+
+    monkeypatch.setitem(sys.modules, "ssimulacra2", SimpleNamespace(compute_ssimulacra2=score))
+
+
+def test_pictures_are_rated_where_the_package_is_there(monkeypatch):
+    rated(monkeypatch)
+    jpeg = file(LARGE, "JPEG", quality=90)
+    found = distances(sampled((file(LARGE), file(LARGE + 4)), (file(LARGE), jpeg), (file(PIXELS), file(PIXELS))))
+    change = np.abs(np.asarray(Image.open(io.BytesIO(jpeg))).astype(int) - LARGE).max()
+    assert found.rating == pytest.approx((98 + 100 - change / 2) / 2)
+    assert found.rating_reencoded == pytest.approx(100 - change / 2) and found.unrated == ""
+
+
+def test_why_pictures_are_not_rated_is_said(monkeypatch):
+    rated(monkeypatch)
+    small = distances(sampled((file(PIXELS), file(PIXELS + 4))))
+    assert small.rating is None and small.unrated == ""
+    monkeypatch.setitem(sys.modules, "ssimulacra2", None)
+    missing = distances(sampled((file(LARGE), file(LARGE + 4))))
+    assert missing.rating is missing.rating_reencoded is None
+    assert missing.unrated == "SSIMULACRA2: expected the package ssimulacra2, found none; pip install it."
+
+
+def test_rating_stops_where_it_would_take_long(monkeypatch):
+    rated(monkeypatch)
+    monkeypatch.setattr(module, "RATED", 1.5 * LARGE[..., 0].size)
+    found = distances(sampled(*[(file(LARGE), file(LARGE + n)) for n in (2, 4, 40)]))
+    assert found.rating == pytest.approx((99 + 98) / 2) and found.measured == 3
+
+
+def test_the_real_package_knows_a_small_change_from_a_large_one():
+    pytest.importorskip("ssimulacra2")
+    noise = np.random.default_rng(0).choice([-1, 1], LARGE.shape)
+    low, high = (ssimulacra2(LARGE, (LARGE + size * noise).astype(np.uint8)) for size in (16, 1))
+    assert low < high <= 100 and ssimulacra2(LARGE, LARGE) == pytest.approx(100)

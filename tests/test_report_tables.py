@@ -128,6 +128,8 @@ def test_distortion_stands_beside_a_clean_re_encode(comparison):
     assert [row[1:] for row in distortion_table(found).rows] == [("8", "32.5", "0.9300"), ("-", "41.0", "0.9900")]
     equal = replace(found, cheap=replace(found.cheap, psnr=math.inf, reencode_psnr=None, reencode_ssim=None))
     assert [row[1:] for row in distortion_table(equal).rows] == [("8", "equal", "0.9300")]
+    rated = replace(found, cheap=replace(found.cheap, ssimulacra2=54.6, reencode_ssimulacra2=88.0))
+    assert [row[-1] for row in distortion_table(rated).rows] == ["55", "88"]
     assert distortion_table(replace(found, cheap=None)) is None and checks_table(replace(found, cheap=None)) is None
 
 

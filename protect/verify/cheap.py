@@ -47,6 +47,8 @@ def cheap(clean: str, protected: str, size: int = 224, attackers: Sequence[str] 
         detection=detection(*pairs),
         notes=tuple(_notes(sampled, distance, len(known))),
         probe_clean=unseen,
+        ssimulacra2=distance.rating,
+        reencode_ssimulacra2=distance.rating_reencoded,
     )
 
 
@@ -96,6 +98,8 @@ def _notes(sampled: Sampled, distance: Distances, known: int) -> Iterator[str]:
         yield f"{sampled.alone} published keys have no clean pair to compare with."
     if distance.sizes:
         yield f"{distance.sizes} pictures have another size than the clean one and were not measured."
+    if distance.unrated:
+        yield distance.unrated
     if distance.equal:
         yield f"{distance.equal} of {distance.measured} pictures are the clean ones, pixel by pixel."
     if all(a.captions == b.captions for a, b in zip(sampled.clean, sampled.published, strict=True)):

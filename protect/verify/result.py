@@ -102,7 +102,8 @@ class Cheap:
     """What the files show without any training.
 
     linf in 255ths, psnr in dB, ssim from 0 to 1: means over the pairs, linf the largest; reencode_*: the same
-    figures of the clean pictures written again at the same quality, None when they were not. words_survive:
+    figures of the clean pictures written again at the same quality, None when they were not. ssimulacra2: None when
+    it was not measured. words_survive:
     share of captions whose words stay whole, by tokenizer. probe: accuracy of a linear classifier that reads the
     planted word off a picture it has not seen, probe_clean: off the clean one, which does not show it (None when
     no words are planted). detection: AUC by detector.
@@ -119,6 +120,8 @@ class Cheap:
     detection: dict[str, float]
     notes: tuple[str, ...] = ()
     probe_clean: float | None = None
+    ssimulacra2: float | None = None
+    reencode_ssimulacra2: float | None = None
 
 
 class Weakest(NamedTuple):

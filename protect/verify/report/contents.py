@@ -129,11 +129,16 @@ def distortion_table(found: Comparison) -> Table | None:
     cheap = found.cheap
     if cheap is None:
         return None
-    rows = [("protected", f"{cheap.linf:g}", _decibels(cheap.psnr), f"{cheap.ssim:.4f}")]
+    rows = [["protected", f"{cheap.linf:g}", _decibels(cheap.psnr), f"{cheap.ssim:.4f}"]]
     if cheap.reencode_psnr is not None and cheap.reencode_ssim is not None:
-        rows.append(("clean, written again", "-", _decibels(cheap.reencode_psnr), f"{cheap.reencode_ssim:.4f}"))
-    header = ("pictures", "largest change, 255ths", "PSNR, dB", "SSIM")
-    return Table("Distance from the clean pictures: means, and the largest change of a pixel", header, tuple(rows))
+        rows.append(["clean, written again", "-", _decibels(cheap.reencode_psnr), f"{cheap.reencode_ssim:.4f}"])
+    header = ["pictures", "largest change, 255ths", "PSNR, dB", "SSIM"]
+    if cheap.ssimulacra2 is not None:
+        header.append("SSIMULACRA2")
+        for row, rating in zip(rows, (cheap.ssimulacra2, cheap.reencode_ssimulacra2), strict=False):
+            row.append("-" if rating is None else f"{rating:.0f}")
+    title = "Distance from the clean pictures: means, and the largest change of a pixel"
+    return Table(title, tuple(header), tuple(map(tuple, rows)))
 
 
 def _decibels(psnr: float) -> str:
