@@ -103,14 +103,19 @@ def test_notes_tell_limits(comparison):
 def test_clean_files_treated_alike_are_set_beside_a_row(comparison):
     found = comparison(ARMS | {"strong-augmentation": 0.3, "clean:strong-augmentation": 0.6})
     words = "clean files treated alike keep 60 %, of which that is 50 %"
-    assert f"strong-augmentation (tiny-resnet, last epoch): 30 % of the clean gain kept; {words}." in notes(found)
+    where = place(most(found, "strong-augmentation"))
+    assert f"strong-augmentation ({where}): 30 % of the clean gain kept; {words}." in notes(found)
     assert next(iter(weakest_line(found))).endswith(f"30 % of the clean gain kept; {words}.")
+    assert "By that measure" not in " ".join(notes(found))
+    worse = comparison(ARMS | {"strong-augmentation": 0.3, "clean:strong-augmentation": 0.6, "jpeg-75": 0.4})
+    said = "By that measure, strong-augmentation leaves the attacker more than the weakest row does: 50 %."
+    assert said in notes(worse)
 
 
 def test_a_slow_row_without_that_reference_is_said_to_need_it(comparison):
     slow = " ".join(notes(comparison(ARMS | {"ueraser-light": 0.2, "jpeg-75": 0.2})))
-    assert "ueraser-light: slower ways to train" in slow and "clean:ueraser-light" in slow
-    assert "slower" not in " ".join(notes(comparison(ARMS | {"jpeg-75": 0.2})))
+    assert "Slow to learn by, from clean files too: ueraser-light." in slow and "clean:ueraser-light" in slow
+    assert "Slow" not in " ".join(notes(comparison(ARMS | {"jpeg-75": 0.2})))
     assert is_slow("longer") and is_slow("randaugment") and not is_slow("no-augmentation")
 
 

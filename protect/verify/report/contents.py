@@ -50,7 +50,9 @@ def arms_table(found: Comparison, arms: Sequence[Arm], title: str) -> Table:
 
     What no arm has goes without its column: a share of its twin's gain, dropped pairs or words.
     """
-    optional = [(OF_TWIN, bool(found.group("twin"))), (BEST_EPOCH, True), (DROPPED, any(map(dropped, arms)))]
+    twins = {arm.name for arm in found.group("twin")}
+    has_twin = any(TWIN + arm.name in twins for arm in arms)
+    optional = [(OF_TWIN, has_twin), (BEST_EPOCH, True), (DROPPED, any(map(dropped, arms)))]
     names = [name for name, wanted in optional if wanted]
     rows = []
     if found.runs:

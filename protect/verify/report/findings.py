@@ -123,17 +123,22 @@ def _luck(found: Comparison) -> Iterator[str]:
 def _twins(found: Comparison) -> Iterator[str]:
     """What the same treatment leaves on clean files: a low share may only mean that the attacker trained badly."""
     for arm in found.arms:
-        for attacker in found.attackers:
-            row = most(found, arm.name, attacker)
-            if row is not None and (words := twin_words(found, row)):
-                yield f"{arm.name} ({place(row)}): {percent(row.share)} of the clean gain kept; {words}."
+        row = most(found, arm.name)
+        if row is not None and (words := twin_words(found, row)):
+            yield f"{arm.name} ({place(row)}): {percent(row.share)} of the clean gain kept; {words}."
+    weakest = found.weakest()
+    places = product((arm.name for arm in found.arms if arm.claim), found.attackers, MOMENTS)
+    shares = [(share, arm) for arm, *at in places if (share := found.share_of_twin(arm, *at)) is not None]
+    share, name = max(shares, default=(0.0, ""))
+    if weakest is not None and share > weakest.share and name != weakest.arm:
+        yield f"By that measure, {name} leaves the attacker more than the weakest row does: {percent(share)}."
     run = {arm.name for arm in found.arms}
     alone = [arm.name for arm in found.group("countermeasure") if is_slow(arm.name) and TWIN + arm.name not in run]
     if alone:
         yield (
-            f"{', '.join(alone)}: slower ways to train, for clean files too, so that a low share may only mean that "
-            f"the attacker stopped too soon. The fair reference is clean files treated alike: the row {TWIN}"
-            f"{alone[0]}, by that name among the countermeasures."
+            f"Slow to learn by, from clean files too: {', '.join(alone)}. A low share there may only mean that the "
+            f"attacker stopped too soon; the fair reference is clean files treated alike, as in the row {TWIN}"
+            f"{alone[0]} (to be asked for by that name)."
         )
 
 
@@ -173,7 +178,7 @@ def _alike(found: Comparison) -> Iterator[str]:
 def dropped(arm: Arm) -> str:
     """The shares that a row threw away; empty when it kept all."""
     shares = ((arm.dropped_pairs, "pairs"), (arm.dropped_words, "words"))
-    return ", ".join(f"{100 * share:.1f} % of {what}" for share, what in shares if share > 0)
+    return ", ".join(f"{100 * share:.1f} % {what}" for share, what in shares if share > 0)
 
 
 def _too_little(found: Comparison) -> Iterator[str]:
