@@ -141,6 +141,12 @@ def alike(run, more):
     return replace(run, epochs=tuple(replace(e, alike=a) for e, a in zip(run.epochs, changed, strict=True)))
 
 
+def test_a_row_that_changed_nothing_is_said_to_have(comparison):
+    said = "english-filter: found nothing to change; the figures are those of the files as published."
+    assert said in notes(comparison(ARMS | {"english-filter": 0.12, "blur": 0.13}))
+    assert "nothing to change" not in " ".join(notes(comparison(ARMS | {"blur": 0.13})))
+
+
 def test_the_share_has_the_error_of_its_test(comparison):
     said = next(note for note in notes(comparison()) if "standard error" in note)
     assert said.startswith("The 200 test pictures pin the 41 % of strong-augmentation down to about 6 points")

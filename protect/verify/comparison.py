@@ -204,7 +204,9 @@ def _affordable(plan: Plan, data: _Data, settings: VerifySettings, jobs: int, ou
     """The plan, cut to the budget if there is one; kept beside the runs, so that a restart cuts alike."""
     if not settings.budget:
         return plan
-    asked = digest(data.files, {k: v for k, v in asdict(settings).items() if k not in ("jobs", "require")})
+    wanted = {k: v for k, v in asdict(settings).items() if k not in ("jobs", "require")}
+    without = sorted(inapplicable(data.first.found))
+    asked = digest(data.files, wanted, *([without] if without else []))
     path = None if out is None else out / "plan.json"
     if path is not None and path.exists():
         known = json.loads(path.read_text(encoding="utf-8"))

@@ -6,8 +6,10 @@ from time import perf_counter
 
 from protect.settings import VerifySettings
 from protect.verify.attackers import train
+from protect.verify.countermeasures import COUNTERMEASURES
 from protect.verify.pairs import JudgedPairs, Pairs
 from protect.verify.planning import Plan
+from protect.verify.result import TWIN
 
 STEPS = 4  # in each of two epochs, of which the first only warms up
 JUDGED = 3  # times in them
@@ -32,7 +34,8 @@ class Stopwatch:
             for attacker, (pairs, _) in self.data.items():
                 count = min(plan.pairs or len(pairs), len(pairs))
                 step, judge = self._times(attacker, row.view or self.settings.augment, row.lesson)
-                epochs = plan.epochs * row.times
+                epochs, how = plan.epochs * row.times, COUNTERMEASURES.get(row.name.removeprefix(TWIN))
+                judge *= 2 if how is not None and how.judged_alike else 1
                 total += plan.seeds * (epochs * (count // self.settings.batch * step + judge) + judge)
         return total / self.jobs
 

@@ -99,6 +99,7 @@ def notes(found: Comparison) -> Iterator[str]:
         yield from (f"{name} is not applicable: {why}." for name, why in found.inapplicable.items())
         yield from _twins(found)
         yield from _alike(found)
+        yield from _idle(found)
     clean = next((arm.pairs for arm in found.arms if arm.name == CLEAN), 0)
     for arm in found.arms:
         if arm.pairs < clean and arm.group != "dilution":
@@ -173,6 +174,18 @@ def _alike(found: Comparison) -> Iterator[str]:
             "were; the better result of each epoch counts. At the best epoch that was the one on changed pairs for "
             f"{', '.join(better) or 'none of them'}."
         )
+
+
+def _idle(found: Comparison) -> Iterator[str]:
+    """Rows whose trainings were those of the files as published, number by number."""
+    plain = {(run.attacker, run.seed): run.epochs for run in found.runs if run.arm == PROTECTED}
+    idle = [
+        arm.name
+        for arm in found.group("countermeasure")
+        if all(run.epochs == plain.get((run.attacker, run.seed)) for run in found.runs if run.arm == arm.name)
+    ]
+    if idle:
+        yield f"{', '.join(idle)}: found nothing to change; the figures are those of the files as published."
 
 
 def dropped(arm: Arm) -> str:
