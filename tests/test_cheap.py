@@ -70,3 +70,23 @@ def test_the_limit_keeps_it_short(make_shard, tmp_path):
     clean = written(tmp_path / "clean", make_shard)
     found = cheap(clean, written(tmp_path / "out", make_shard, 1, True), size=64, limit=20)
     assert found.notes[0].startswith("Checks without training looked at 20 pairs")
+
+
+def test_a_clean_caption_beside_one_that_was_changed_inside_is_a_leak(make_shard, tmp_path):
+    clean = written(tmp_path / "clean", make_shard)
+    (tmp_path / "out").mkdir()
+    captions = [(f"a dog near {i} cats in the field of a dog", f"a hound near {i} cats") for i in range(COUNT)]
+    make_shard(
+        tmp_path / "out" / "0.tar",
+        {
+            f"{i:04}": {
+                "png": file(SCENES[i].clip(0, 255).astype(np.uint8)),
+                "txt": after,
+                "json": {"caption": before},
+            }
+            for i, (before, after) in enumerate(captions)
+        },
+    )
+    found = cheap(clean, str(tmp_path / "out"), size=64)
+    assert any(leak.startswith("caption: ") for leak in found.leaks)
+    assert any("No planted words" in note for note in found.notes)

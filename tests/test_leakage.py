@@ -43,8 +43,8 @@ def sets(make_shard, tmp_path):
     return make
 
 
-def found(folders, planted=True):
-    return leaks(sample(str(folders[0]), str(folders[1]), 100), planted)
+def found(folders, changed=True):
+    return leaks(sample(str(folders[0]), str(folders[1]), 100), changed)
 
 
 def test_clean_work_has_no_leaks(sets):
@@ -59,9 +59,9 @@ def test_clean_captions_and_links_are_told_once_a_kind(sets):
     assert len(lines) == 2
 
 
-def test_captions_as_they_were_are_no_leak_where_no_words_are_planted(sets):
+def test_captions_as_they_were_are_no_leak_where_none_were_changed(sets):
     folders = sets(json=json.dumps({"alt_text": "harbour 0"}))
-    assert found(folders, planted=False) == []
+    assert found(folders, changed=False) == []
 
 
 def test_a_clean_copy_beside_the_protected_picture_is_found(sets):

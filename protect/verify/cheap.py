@@ -36,7 +36,7 @@ def cheap(clean: str, protected: str, size: int = 224, attackers: Sequence[str] 
     triggers = {find.key: trigger for find, trigger in known}
     seen, unseen = _probes(*pairs, triggers)
     return Cheap(
-        leaks=tuple(leaks(sampled, planted=bool(known))),
+        leaks=tuple(leaks(sampled, changed=not _same_captions(sampled))),
         words_survive=whole,
         linf=distance.linf,
         psnr=distance.psnr,
@@ -50,6 +50,10 @@ def cheap(clean: str, protected: str, size: int = 224, attackers: Sequence[str] 
         ssimulacra2=distance.rating,
         reencode_ssimulacra2=distance.rating_reencoded,
     )
+
+
+def _same_captions(sampled: Sampled) -> bool:
+    return all(a.captions == b.captions for a, b in zip(sampled.clean, sampled.published, strict=True))
 
 
 def _trigger(clean: Find, published: Find) -> Trigger | None:
@@ -102,7 +106,7 @@ def _notes(sampled: Sampled, distance: Distances, known: int) -> Iterator[str]:
         yield distance.unrated
     if distance.equal:
         yield f"{distance.equal} of {distance.measured} pictures are the clean ones, pixel by pixel."
-    if all(a.captions == b.captions for a, b in zip(sampled.clean, sampled.published, strict=True)):
+    if _same_captions(sampled):
         yield "Captions are unchanged: there are no planted words whose survival or a probe could be reported."
     elif not known:
         yield "No planted words were found around the clean captions: neither their survival nor a probe is reported."

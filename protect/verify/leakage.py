@@ -22,9 +22,9 @@ ALIKE = 6.0  # root mean square difference, in 255ths, below which two may be co
 CLEANER = 0.5  # a copy is a clean one when it is this much nearer to the clean picture than to the protected one
 
 
-def leaks(sampled: Sampled, planted: bool) -> list[str]:
-    """One line for each kind of leak. Without `planted` words, captions are as they were: they give nothing away."""
-    found = [leak for leak in _scan(sampled) if planted or leak.kind != "caption"]
+def leaks(sampled: Sampled, changed: bool) -> list[str]:
+    """One line for each kind of leak. Captions that were not `changed` give nothing away."""
+    found = [leak for leak in _scan(sampled) if changed or leak.kind != "caption"]
     groups: dict[tuple[str, str], list[Leak]] = {}
     for leak in found:
         detail = leak.detail.partition(": ")[2] if leak.key else leak.detail
