@@ -1,8 +1,9 @@
 """An attacker who suspects that noise follows what captions say: a pattern for every common word, whoever wrote it.
 
 The patterns of all words are estimated together, by ridge regression on which words a picture's captions have, so
-that what words share that come together is not counted twice. What pictures of a word have in common by nature is
-mostly coarse (colours, places), so only fine detail is subtracted.
+that what words share that come together is not counted twice; what all pictures have in common is one more pattern.
+What pictures of a word have in common by nature is mostly coarse (colours, places), so only fine detail is
+subtracted: that which a picture's caption predicts.
 """
 
 from collections import Counter
@@ -28,6 +29,7 @@ from protect.verify.pairs import Pairs
 MOST_WORDS = 512
 MOST_VALUES = 1 << 25  # in all patterns together
 RIDGE = 4.0  # pictures
+EVERY = ""  # stands for what all pictures share
 COARSEST = 1 / 16  # cycles a pixel; what changes more slowly is left alone
 
 
@@ -42,11 +44,12 @@ class Sums:
 
 
 def subtract_content(pairs: Pairs) -> Pairs:
-    """The pairs with what the pictures of each common word share in fine detail taken out of them."""
+    """The pairs with what all pictures, and those of each common word, share in fine detail taken out of them."""
     side = min(LARGEST, median_low(min(picture.shape[:2]) for picture in pairs.pictures))
     words = common_words(pairs.captions, min(MOST_WORDS, MOST_VALUES // (3 * side**2)))
     patterns = estimate_together(pairs, words, side)
-    return replace(pairs, pictures=Changed(len(pairs), lambda i: patterns.remove(pairs.pictures[i], words[i])))
+    known = [[EVERY, *own] for own in words]
+    return replace(pairs, pictures=Changed(len(pairs), lambda i: patterns.remove(pairs.pictures[i], known[i])))
 
 
 def common_words(captions: Sequence[Captions], most: int) -> list[list[str]]:
@@ -59,10 +62,8 @@ def common_words(captions: Sequence[Captions], most: int) -> list[list[str]]:
 
 
 def estimate_together(pairs: Pairs, words: Sequence[Sequence[str]], side: int) -> Patterns:
-    """A pattern for each word; frequencies that are coarse, or that chance explains, are shrunk to nothing."""
+    """A pattern for each word and one for EVERY; what is coarse, or what chance explains, is shrunk to nothing."""
     names = sorted({word for own in words for word in own})
-    if not names:
-        return Patterns(side, {})
     sums, count = _add_up(pairs, words, names, side), len(pairs)
     times, mean = np.diag(sums.together), sums.whole / count
     covariance = sums.together - np.outer(times, times) / count
@@ -71,14 +72,12 @@ def estimate_together(pairs: Pairs, words: Sequence[Sequence[str]], side: int) -
     spread = np.maximum(sums.power / count - np.abs(spectrum(mean)) ** 2, 1e-9)
     own = sums.words - times[:, None].astype(np.float32) * mean.ravel().astype(np.float32)
     raw = (inverse.astype(np.float32) @ own).reshape(len(names), side, side, 3)
-    fine = _fine(side)
-    return Patterns(
-        side,
-        {
-            name: shrunk(pattern, DOUBT * spread * variance, fine)
-            for name, pattern, variance in zip(names, raw, doubt, strict=True)
-        },
-    )
+    fine, found = _fine(side), dict[str, np.ndarray]()
+    for name, pattern, variance, share in zip(names, raw, doubt, times / count, strict=True):
+        found[name] = shrunk(pattern, DOUBT * spread * variance, fine)
+        mean = mean - share * found[name]
+    found[EVERY] = shrunk(mean, DOUBT * spread / count, fine)
+    return Patterns(side, found)
 
 
 def _add_up(pairs: Pairs, words: Sequence[Sequence[str]], names: Sequence[str], side: int) -> Sums:
@@ -104,7 +103,7 @@ ROWS = (
     Countermeasure(
         "subtract-content-means",
         "adaptive",
-        "the fine detail that pictures sharing any common caption word have in common subtracted from them",
+        "the fine detail that a picture's caption words predict, learned from all pictures, subtracted from it",
         pairs=subtract_content,
     ),
 )
