@@ -137,6 +137,16 @@ def test_a_requirement_is_drawn_and_judged(comparison):
         assert require in page.text and page.text[page.text.index(require) :][len(require) :].startswith(word)
 
 
+def test_a_twin_is_a_mark_on_the_bar_of_its_row(comparison):
+    base = {
+        name: 0.2 for name in ("random-noise", "random-trigger", "protected", "trigger-stripped", "clean-captions")
+    }
+    page = Page(to_page(comparison({"clean": 1.0} | base | {"longer": 0.4, "clean:longer": 1.6})))
+    marks = [span["style"] for span in page.of("span") if span.get("class") == "twin"]
+    assert len(marks) == 2 and all(re.fullmatch(r"left: (100|9\d)[.\d]*%", mark) for mark in marks)
+    assert "clean files treated alike keep 160 %, of which that is 25 %" in page.text.replace("\xa0", " ")
+
+
 # Files
 
 
@@ -165,7 +175,7 @@ def test_details_hold_everything(comparison):
     assert found["weakest"]["arm"] == "strong-augmentation" and found["refusal"] == ""
     assert len(found["runs"]) == 44 and len(found["runs"][0]["epochs"]) == 5
     share = next(row for row in found["clean_gain_kept"] if row["arm"] == "jpeg-75" and row["attacker"] == "tiny-vit")
-    assert share["best"] == share["last"] == pytest.approx(0.19)
+    assert share["best"] == share["last"] == pytest.approx(0.19) and share["of its twin, best"] is None
     assert {row["percent"] for row in found["learnability"]} == {50, 100}
     assert found["arms"][0]["shards"] and found["settings"]["seeds"] == 2 and found["cheap"]["probe"] == 0.97
 

@@ -19,7 +19,7 @@ def to_benchmark(found: Comparison) -> list[dict[str, Any]]:
             "model": run.attacker,
             "pretrained": str(found.settings.get("pretrained", "")),
             "task": "zeroshot_retrieval",
-            "metrics": run.at(moment).metrics,
+            "metrics": run.at(moment).got,
             "language": "",
         }
         for run in found.runs
@@ -30,7 +30,9 @@ def to_benchmark(found: Comparison) -> list[dict[str, Any]]:
 def to_dict(found: Comparison) -> dict[str, Any]:
     """Everything, ready for JSON: settings, versions, file hashes, every epoch of every run, what follows from it."""
     shares = [
-        {"arm": arm.name, "attacker": a, **{moment: found.share(arm.name, a, moment) for moment in MOMENTS}}
+        {"arm": arm.name, "attacker": a}
+        | {moment: found.share(arm.name, a, moment) for moment in MOMENTS}
+        | {f"of its twin, {moment}": found.share_of_twin(arm.name, a, moment) for moment in MOMENTS}
         for arm in found.arms
         if arm.name != CLEAN
         for a in found.attackers
