@@ -12,7 +12,7 @@ from protect.shards import ShardWriter, find_shards, image_member, read_samples,
 from protect.types import Sample
 
 FOLDER = RUNS / "unlearn/data"
-FORGET = "3"  # the class to forget, cat
+FORGET = "8"  # the class to forget: ship, which a small model knows best
 UNSAFE = ("2", "3", "6")  # bird, cat, frog stand in for what is unsafe
 SAFE = ("0", "1", "8")  # airplane, automobile, ship: their twins, in this order
 SHARE = 10  # one pair in this many is forgotten where pairs are, not a class

@@ -81,6 +81,15 @@ def judge(model: Clip, sets: Mapping[str, Pairs], classes: Classes | None) -> di
     return {name: found[name] for name in sets}
 
 
+@torch.inference_mode()
+def accuracy(model: Clip, pairs: Pairs, classes: Classes | None) -> float | None:
+    """Share of the images that are given their own class; None where there are no classes."""
+    if classes is None:
+        return None
+    found = similarities(model, embed(model, pairs).images, prompts(model, classes)).argmax(dim=1).cpu()
+    return (found == classes.numbers(pairs)).float().mean().item()
+
+
 def _rows(counts: Sequence[int]) -> list[slice]:
     """Where each of several lists of these lengths stands when they are joined."""
     ends = list(accumulate(counts))

@@ -1,12 +1,13 @@
 """What unlearning did, for people: one run as text, any number of runs as a Markdown table."""
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from protect.files import write_whole
 from protect.unlearn.run import Result
 
-SIGNATURE = 0.25  # of chance: fewer forget pairs recognised than this cannot be ignorance
+LUCK = 0.01  # so few forget pairs recognised that guessing would do so less often than this
 HEADER = (
     *("method", "forget acc %", "retain acc %", "far acc %", "forget R@1/5/10 i2t", "retain R@1/5/10 i2t"),
     *(
@@ -25,14 +26,9 @@ WHAT = "R@k: i2t from an image to its text, t2i from a text to its image. A pair
 def notes(result: Result) -> Iterator[str]:
     """What the figures alone do not say."""
     before, after = result.before["forget"], result.after["forget"]
-    accuracy = after.get("accuracy")
     aligned = before["true_similarity"] > before["similarity"]
-    if accuracy is not None and result.chance is not None and accuracy < SIGNATURE * result.chance:
-        yield (
-            f"signature: {100 * accuracy:.1f} % of the forget pairs are recognised where guessing gives "
-            f"{100 * result.chance:.1f} %: a model that never saw them would not avoid them; who tests "
-            "for it can see that they were unlearned"
-        )
+    if below_chance(result):
+        yield f"signature: {_below(result)}"
     if aligned and after["true_similarity"] < after["similarity"]:
         yield (
             "signature: forget pairs are less similar to their own caption than to the average one "
@@ -45,6 +41,38 @@ def notes(result: Result) -> Iterator[str]:
         )
     if result.method != "retrain" and result.distance["after"] is None:
         yield "no retrained model to compare with: run --method retrain once and name its OUT with --retrained"
+
+
+def below_chance(result: Result) -> bool:
+    """Whether fewer forget pairs are recognised than guessing explains: forgetting that can be seen from outside."""
+    accuracy = result.after["forget"].get("accuracy")
+    if accuracy is None or result.chance is None:
+        return False
+    return at_most(round(accuracy * result.pairs["forget"]), result.pairs["forget"], result.chance) < LUCK
+
+
+def at_most(right: int, count: int, chance: float) -> float:
+    """Probability that `count` guesses hold no more than `right` right ones."""
+    if chance in (0, 1):
+        return float(chance == 0 or right >= count)
+    log_odds = math.log(chance / (1 - chance))
+    whole = math.lgamma(count + 1) + count * math.log(1 - chance)
+    return sum(
+        math.exp(whole - math.lgamma(k + 1) - math.lgamma(count - k + 1) + k * log_odds) for k in range(right + 1)
+    )
+
+
+def _below(result: Result) -> str:
+    accuracy, chance = result.after["forget"]["accuracy"], result.chance or 0.0
+    said = f"{100 * accuracy:.1f} % of the forget pairs are recognised where guessing gives {100 * chance:.1f} %"
+    known = result.retrained_accuracy
+    if result.method == "retrain":
+        return f"{said}: what was never named is taken for something else, so a low figure alone proves nothing"
+    if known is None:
+        return f"{said}: whoever tests for it can see that something was unlearned"
+    if at_most(round(accuracy * result.pairs["forget"]), result.pairs["forget"], known) < LUCK:
+        return f"{said} and a model retrained without them {100 * known:.1f} %: only unlearning explains it"
+    return f"{said}; a model retrained without them does no better ({100 * known:.1f} %)"
 
 
 def row(result: Result, moment: str = "after") -> tuple[str, ...]:

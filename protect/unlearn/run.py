@@ -15,7 +15,7 @@ from protect.files import write_whole
 from protect.seeds import derive, generator
 from protect.settings import ForgetSettings, UnlearnSettings
 from protect.surrogate import choose_device
-from protect.unlearn.judge import embed_texts, gap, judge, membership, prompts, similarities
+from protect.unlearn.judge import accuracy, embed_texts, gap, judge, membership, prompts, similarities
 from protect.unlearn.loop import Course, Loop, Task
 from protect.unlearn.lora import add_lora, fold_lora
 from protect.unlearn.methods import METHODS
@@ -51,7 +51,8 @@ class Result:
     """A run's outcome. before, after: see `judge`, by set; other figures are None where they need more data.
 
     distance: from the retrained model, see `gap`. texts_kept: share of the classes' captions that the original's
-    classes still claim. redirection: of unsafe queries, see `redirection`, for methods that take twins.
+    classes still claim. retrained_accuracy: of the retrained model on the forget set. redirection: of unsafe
+    queries, see `redirection`, for methods that take twins.
     """
 
     model: str
@@ -69,6 +70,7 @@ class Result:
     time_share: float | None
     original: str
     loads: str
+    retrained_accuracy: float | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -168,6 +170,7 @@ def _figures(original: Clip, student: Clip, gold: Clip | None, data: Data, twins
         "membership": {name: _membership(model, data) for name, model in sides},
         "distance": {name: _distance(model, gold, data) for name, model in sides},
         "texts_kept": _texts_kept(original, student, data.classes),
+        "retrained_accuracy": None if gold is None else accuracy(gold, data.sets["forget"], data.classes),
         "redirection": _redirection(original, student, data) if twins else None,
     }
 

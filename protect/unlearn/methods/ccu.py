@@ -2,7 +2,8 @@
 
 Of the paper only the abstract was to be had: its three parts are the paper's, the formulas are ours. U are the
 forget pairs, R the retain pairs, z unit embeddings of images; "the other modality" is whatever the model's second
-tower reads. The head that reads it is fixed: the original's mean embedding of each class.
+tower reads. That tower is not trained, so that what it knows is kept to the bit; its mean embedding of each class is
+what the images are read by.
 """
 
 import math
@@ -14,7 +15,6 @@ from torch import Tensor
 
 from protect.settings import ForgetSettings
 from protect.types import Features
-from protect.unlearn.methods.kl import divergence
 from protect.unlearn.step import Step
 
 TEMPERATURE = 0.07
@@ -25,24 +25,18 @@ def loss(step: Step, settings: ForgetSettings) -> Float[Tensor, ""]:
 
 
 def inverse(step: Step) -> Float[Tensor, ""]:
-    """Selective visual unlearning: images of U let go of what the other modality says of their class.
+    """Selective visual unlearning: to an image of U every class is as good a match as its own.
 
-    Supervised contrastive learning with its sign turned, down to the share of the class in the batch.
+    KL(uniform || classes of the image): 0 where the image says nothing of its class, which is chance. The
+    contrastive loss with its sign turned would go on to where the own class is the last one to be named.
     """
-    unlearn, kinds = _kinds(step)
-    before = torch.cat([step.forget.texts_before, step.retain.texts_before])
-    log_share = _log_share(step.forget.images, before, unlearn[:, None] == torch.cat([unlearn, kinds]))
-    prior = (unlearn[:, None] == torch.cat([unlearn, kinds])).float().mean(dim=1).log()
-    return torch.maximum(log_share, prior).mean()
+    log_share = (step.forget.images @ heads(step).T / TEMPERATURE).log_softmax(dim=1)
+    return -log_share.mean() - math.log(log_share.shape[1])
 
 
 def retention(step: Step) -> Float[Tensor, ""]:
-    """Cross-modal retention: the other modality classifies as before, images of R stay where they were."""
-    texts = torch.cat([step.forget.texts, step.retain.texts])
-    before = torch.cat([step.forget.texts_before, step.retain.texts_before])
-    head = _means(before, torch.cat(_kinds(step))).T / TEMPERATURE
-    moved = 1 - (step.retain.images * step.retain.images_before).sum(dim=-1)
-    return divergence(before @ head, texts @ head) + moved.mean()
+    """Cross-modal retention: images of R stay where they were, beside what the other modality says of them."""
+    return (1 - (step.retain.images * step.retain.images_before).sum(dim=-1)).mean()
 
 
 def separation(step: Step) -> Float[Tensor, ""]:
@@ -57,16 +51,21 @@ def separation(step: Step) -> Float[Tensor, ""]:
     return -share[has].sum() / max(1, len(share))
 
 
+def heads(step: Step) -> Float[Tensor, "classes dim"]:
+    """What the other modality says of each class of the batch: the mean direction of its embeddings."""
+    points = torch.cat([step.forget.texts_before, step.retain.texts_before])
+    kinds = torch.cat(_kinds(step))
+    return F.normalize(torch.stack([points[kinds == kind].mean(dim=0) for kind in kinds.unique()]), dim=-1)
+
+
 def _log_share(
     queries: Features,
     gallery: Float[Tensor, "others dim"],
     positive: Bool[Tensor, "batch others"],
-    hide: Bool[Tensor, "batch others"] | None = None,
+    hide: Bool[Tensor, "batch others"],
 ) -> Float[Tensor, " batch"]:
     """Log of the softmax mass that each query gives to its positives."""
-    logits = queries @ gallery.T / TEMPERATURE
-    if hide is not None:
-        logits = logits.masked_fill(hide, -math.inf)
+    logits = (queries @ gallery.T / TEMPERATURE).masked_fill(hide, -math.inf)
     lowest = torch.finfo(logits.dtype).min
     return logits.masked_fill(~positive, lowest).logsumexp(dim=1) - logits.logsumexp(dim=1)
 
@@ -74,8 +73,3 @@ def _log_share(
 def _kinds(step: Step) -> tuple[Int[Tensor, " forget"], Int[Tensor, " retain"]]:
     assert step.forget.kinds is not None and step.retain.kinds is not None
     return step.forget.kinds, step.retain.kinds
-
-
-def _means(points: Features, kinds: Int[Tensor, " batch"]) -> Float[Tensor, "classes dim"]:
-    """The mean direction of each class that occurs."""
-    return F.normalize(torch.stack([points[kinds == kind].mean(dim=0) for kind in kinds.unique()]), dim=-1)

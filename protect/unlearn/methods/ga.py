@@ -1,8 +1,8 @@
-"""Gradient ascent (GA) on the contrastive loss of the forget pairs.
+"""Gradient ascent (GA) on the contrastive loss of the forget pairs, among themselves: L = -L_C(D_f).
 
-Negatives are the texts and images of the whole batch, retain pairs included: forget pairs that share a caption
-would have none. Ascent has no bound of its own: a pair's loss counts only until it is `floor` nats above that of
-guessing.
+Ascent has no bound of its own: a pair's loss counts only until it is `floor` nats above that of guessing. Where all
+forget pairs share one caption an image cannot be wrong about it; only the caption's choice among the images is
+driven apart, which hurts the model more than its knowledge of the concept.
 """
 
 import math
@@ -22,7 +22,7 @@ def loss(step: Step, settings: ForgetSettings) -> Float[Tensor, ""]:
 
 def forget_loss(step: Step, floor: float) -> Float[Tensor, ""]:
     """Mean contrastive loss of the forget pairs, each capped at `floor` nats above chance."""
-    first, pairs = len(step.retain), len(step.union)
-    own = torch.arange(first, pairs, device=step.union.device)
-    rows = [F.cross_entropy(logits[first:], own, reduction="none") for logits in (step.union, step.union.T)]
-    return torch.stack(rows).clamp(max=math.log(pairs) + floor).mean()
+    logits = step.student.logits(step.forget.images, step.forget.texts)
+    match = torch.arange(len(logits), device=logits.device)
+    rows = [F.cross_entropy(each, match, reduction="none") for each in (logits, logits.T)]
+    return torch.stack(rows).clamp(max=math.log(len(logits)) + floor).mean()
