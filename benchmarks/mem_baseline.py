@@ -13,9 +13,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from protect.attention import SelfAttention
+from protect.clip_import import open_clip
 from protect.frozen_norm import FrozenNorm
+from protect.last_layer import FirstTokenBlock, OneQueryPool
 from protect.open_clip_towers import OpenClip
+from protect.patches import PatchEmbedding
 from protect.surrogate import optimizer
+
+open_clip()  # first: see there
+from open_clip.modified_resnet import AttentionPool2d  # noqa: E402
+from open_clip.transformer import ResidualAttentionBlock  # noqa: E402
+
+PLAIN: dict[type, type] = {  # torch's and open_clip's own layers again
+    SelfAttention: nn.MultiheadAttention,
+    FrozenNorm: nn.BatchNorm2d,
+    PatchEmbedding: nn.Conv2d,
+    FirstTokenBlock: ResidualAttentionBlock,
+    OneQueryPool: AttentionPool2d,
+}
 
 
 class Baseline:
@@ -23,10 +38,8 @@ class Baseline:
 
     def __init__(self, surrogate: OpenClip, learning_rate: float = 1e-4, weight_decay: float = 0.2) -> None:
         self.model = copy.deepcopy(surrogate.model).float().requires_grad_(True)
-        for module in self.model.modules():  # torch's own layers again
-            module.__class__ = {SelfAttention: nn.MultiheadAttention, FrozenNorm: nn.BatchNorm2d}.get(
-                type(module), type(module)
-            )
+        for module in self.model.modules():
+            module.__class__ = PLAIN.get(type(module), type(module))
         self.mean, self.std, self.context = surrogate.mean, surrogate.std, surrogate.context
         self.optimizer = optimizer(self.model, learning_rate, weight_decay)
 

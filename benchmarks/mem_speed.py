@@ -3,10 +3,10 @@
     python benchmarks/mem_speed.py --models RN50,ViT-B-32 --batch 16
     python benchmarks/mem_speed.py --models tiny-resnet,tiny-vit --batch 128
 
-For each step the images a second of both, their ratio, the share of the fastest matrix product of this run that the
-arithmetic the step needs amounts to, and the loss before and after. A round is the published one for Flickr8k: 200
-surrogate batches, then words and noise of 234. `--clock cpu` counts processor time (of one thread, that is without
-waiting), for a machine that does other things beside.
+For each step the images a second of both, their ratio, what the step costs us in arithmetic and which share of the
+fastest matrix product of this run that is, and the loss before and after, judged in fp32. A round is the published
+one for Flickr8k: 200 surrogate batches, then words and noise of 234. `--clock cpu` counts processor time (of one
+thread, that is without waiting), for a machine that does other things beside.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from protect.alphabet import draw_alphabet
 from protect.budget import Budget
 from protect.methods.minimise import Minimiser
 from protect.noise import PerImage
+from protect.packed import PackedLinear, can_pack
 from protect.run import fill_window
 from protect.settings import FitSettings, MemSettings, NoiseSettings, PublishSettings, Recipe, TriggerSettings
 from protect.shards import find_shards
@@ -57,6 +58,7 @@ class Bench:
         self.rows = torch.arange(settings.batch)
         self.batch: Batch = self.ours._batch(self.rows)
         self.noise = torch.zeros_like(self.batch.images)
+        self.losses: dict[tuple[str, str], float] = {}
 
     def again(self) -> None:
         """Words, noise and random numbers as at the start."""
@@ -67,6 +69,23 @@ class Bench:
     def tokens(self, shuffle: bool = False) -> Tensor:
         """Rows as the tool draws them, so that both work on the same ones."""
         return self.ours.tokens(self.batch, self.ours.choice[self.rows], shuffle)
+
+    @torch.no_grad()
+    def loss(self, noise: Tensor, tokens: Tensor) -> float:
+        """The batch's loss as the plain fp32 model sees it."""
+        self.baseline.model.eval()
+        return self.baseline.loss(self.batch.images + noise / 255, tokens).item()
+
+    def judge(self, step: str, who: str, result: Any) -> None:
+        """Keeps the loss after a step that words or noise come from; the captions are the ones of the start."""
+        if step != "surrogate":
+            noise = self.noise
+            if step == "image":
+                noise = result if who == "baseline" else self.ours.window.noise(self.rows)
+            self.ours.random.manual_seed(0)
+            self.losses[step, who] = self.loss(
+                noise, result if (step, who) == ("text", "baseline") else self.tokens()
+            )
 
     def steps(self) -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
         """The baseline's and our form of each step."""
@@ -139,9 +158,12 @@ def measure(
     ):  # the smaller peak first: the process only remembers the largest
         for step in chosen:
             bench.again()
+            bench.losses.setdefault((step, "before"), bench.loss(bench.noise, bench.tokens()))
+            bench.again()
             frozen = step != "surrogate"
             bench.ours.freeze() if frozen else bench.ours.surrogate.train()
-            seconds = timed(bench.steps()[step][which], clock, warm=bool(which))
+            seconds, found = timed(bench.steps()[step][which], clock, warm=bool(which), again=bench.again)
+            bench.judge(step, name, found)
             rows.append({"model": model, "step": step, "who": name, "seconds": seconds})
         peaks[name] = own_peak_mb()
     seconds = {(row["step"], row["who"]): row["seconds"] for row in rows}
@@ -157,6 +179,7 @@ def measure(
             "ratio": seconds[step, "baseline"] / seconds[step, "ours"],
             "GFLOP/image": need[step] / 1e9 if step in need else None,
             "share of limit": need[step] * settings.batch / seconds[step, "ours"] / best if step in need else None,
+            **{f"loss {when}": bench.losses.get((step, when)) for when in ("before", "baseline", "ours")},
             "peak MB": peaks["ours"],
             "peak MB, baseline": peaks["baseline"],
         }
@@ -165,30 +188,39 @@ def measure(
     ]
 
 
-def timed(work: Callable[[], Any], clock: Callable[[], float], warm: bool) -> float:
-    """Seconds of one call; of the second where the first is cheap enough to be thrown away."""
+def timed(
+    work: Callable[[], Any], clock: Callable[[], float], warm: bool, again: Callable[[], None] = lambda: None
+) -> tuple[float, Any]:
+    """Seconds and result of one call; of the second where the first is cheap enough to be thrown away."""
     if warm:
         work()
+        again()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     begin = clock()
-    work()
+    result = work()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return clock() - begin
+    return clock() - begin, result
 
 
 def needed(bench: Bench, settings: argparse.Namespace) -> dict[str, float]:
-    """Arithmetic an image needs in each frozen step: counted forwards; a gradient of the input costs another."""
+    """Our arithmetic an image in each step: counted forwards; a gradient by the input costs another, a whole one two.
+
+    Less than the towers' own forwards: what is not read of their last layers is left out.
+    """
     surrogate = bench.ours.surrogate
+    kind, surrogate.autocast_type = surrogate.autocast_type, None
     image = flops(lambda: surrogate.images(bench.batch.images[:1]))
     tokens = bench.tokens()
-    token = flops(lambda: surrogate.text(tokens[:1])) / tokens.shape[1]
-    length = (tokens.argmax(dim=-1) + 1).float().mean().item()
+    lengths = (tokens.argmax(dim=-1) + 1).float()
+    token = flops(lambda: surrogate.text(tokens[:1])) / lengths[0].item()
+    surrogate.autocast_type, length = kind, lengths.mean().item()
     options = settings.candidates * sum(length - 1 - p for p in range(settings.words))  # what follows each word
     return {
         "text": image + token * (2 * length + options),
         "image": settings.steps * (2 * image + token * length),
+        "surrogate": 3 * (image + token * length),
     }
 
 
@@ -200,19 +232,34 @@ def flops(work: Callable[[], Any]) -> float:
 
 
 def matrix_rates(clock: Callable[[], float], largest: int) -> dict[str, float]:
-    """Best rate of a matrix product, by type; larger ones are tried while they stay cheap."""
+    """Best rate of a matrix product, by type; packed: of one whose second matrix was laid out for it before."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return {
-        str(kind).removeprefix("torch."): best_rate(kind, device, clock, largest)
+    rates = {
+        str(kind).removeprefix("torch."): best_rate(kind, device, clock, largest, lambda a: lambda: a @ a)
         for kind in (torch.float32, torch.bfloat16)
     }
+    if device.type == "cpu" and can_pack():
+        rates["bfloat16, packed"] = best_rate(torch.bfloat16, device, clock, largest, packed_product)
+    return rates
 
 
-def best_rate(kind: torch.dtype, device: torch.device, clock: Callable[[], float], largest: int) -> float:
+def packed_product(a: Tensor) -> Callable[[], Tensor]:
+    packed = PackedLinear(a, None)
+    return lambda: packed(a)
+
+
+def best_rate(
+    kind: torch.dtype,
+    device: torch.device,
+    clock: Callable[[], float],
+    largest: int,
+    product: Callable[[Tensor], Callable[[], Tensor]],
+) -> float:
+    """Larger ones are tried while they stay cheap."""
     best, side = 0.0, 256
     while side <= largest:
-        a = torch.ones(side, side, dtype=kind, device=device)
-        seconds = min(timed(lambda: (a @ a)[0, 0].item(), clock, warm=False) for _ in range(3))  # noqa: B023
+        work = product(torch.ones(side, side, dtype=kind, device=device))
+        seconds = min(timed(lambda: work()[0, 0].item(), clock, warm=False)[0] for _ in range(3))  # noqa: B023
         best = max(best, 2 * side**3 / seconds)
         if seconds > 0.2:
             break

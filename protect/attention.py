@@ -15,17 +15,16 @@ class SelfAttention(nn.MultiheadAttention):
     def forward(  # type: ignore[override]
         self, query: Tensor, key: Tensor, value: Tensor, need_weights: bool = False, attn_mask: Tensor | None = None
     ) -> tuple[Tensor, None]:
-        return self.merge(attend(*self.split(query), attn_mask)), None
+        found = attend(*self.split(self.project(query)), attn_mask)
+        return self.out_proj(found.transpose(1, 2).flatten(2)), None
 
-    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values of (batch, length, width), each (batch, head, length, width of a head)."""
-        heads = F.linear(x, self.in_proj_weight, self.in_proj_bias).unflatten(-1, (3, self.num_heads, -1))
-        queries, keys, values = heads.permute(2, 0, 3, 1, 4)
+    def project(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.in_proj_weight, self.in_proj_bias)
+
+    def split(self, projected: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of (batch, length, 3 * width), each (batch, head, length, width of a head)."""
+        queries, keys, values = projected.unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         return queries, keys, values
-
-    def merge(self, found: Tensor) -> Tensor:
-        """What was found for each query, heads side by side, projected."""
-        return self.out_proj(found.transpose(1, 2).flatten(2))
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from protect.attention import use_self_attention
 from protect.clip_import import open_clip
 from protect.frozen_norm import use_frozen_norms
+from protect.last_layer import use_last_layers
+from protect.patches import use_patch_products
+from protect.ragged import Layout, ends_of, is_causal
 from protect.towers import Surrogate, token_rows
 from protect.types import Tokens
 
@@ -57,6 +60,8 @@ class OpenClip(Surrogate):
         self.model = _open_clip_model(name, pretrained, size)
         use_self_attention(self.model)
         use_frozen_norms(self.model)
+        use_patch_products(self.model)
+        use_last_layers(self.model)
         module = open_clip()
         known = name if module.get_model_config(name) is not None else "ViT-B-32"
         self.tokenizer = module.get_tokenizer(known, context_length=77)
@@ -93,11 +98,15 @@ class OpenClip(Surrogate):
         return self.model.encode_image(x)
 
     def _text_tower(self, embeddings: Tensor, tokens: Tensor) -> Tensor:
-        text, length = self.text_model, tokens.shape[1]
+        text, (rows, length) = self.text_model, tokens.shape
+        x, end = embeddings + text.positional_embedding[:length], tokens.argmax(dim=-1)
+        if is_causal(text):
+            layout = Layout(torch.zeros_like(end), end + 1)
+            x = x[:, : layout.there.shape[1]].flatten(0, 1).index_select(0, layout.filled)
+            return ends_of(text, x, layout)
         mask = None if text.attn_mask is None else text.attn_mask[:length, :length]
-        x = text.transformer(embeddings + text.positional_embedding[:length], attn_mask=mask)
-        end = tokens.argmax(dim=-1)[:, None, None].expand(-1, 1, x.shape[-1])
-        x = text.ln_final(x).gather(1, end).squeeze(1)
+        x = text.transformer(x, attn_mask=mask)[torch.arange(rows, device=x.device), end]
+        x = text.ln_final(x)
         projection = text.text_projection
         return projection(x) if isinstance(projection, nn.Linear) else x @ projection
 

@@ -24,7 +24,7 @@ def tokens(tiny):
     return tiny.rows([tiny.encode(caption) for caption in CAPTIONS])
 
 
-@pytest.mark.parametrize("shared", [None, (0,) * 6, (1,) * 6, (1, 2, 3, 1, 3, 60)])
+@pytest.mark.parametrize("shared", [None, (0,) * 6, (1,) * 6, (1, 2, 3, 1, 3, 60), (0, 2, 0, 1, 3, 5)])
 def test_features_are_those_of_the_surrogate(tiny, tokens, shared):
     found = text_features(tiny, tokens, None if shared is None else torch.tensor(shared))
     assert torch.allclose(found, tiny.text(tokens), atol=1e-5)
@@ -51,6 +51,26 @@ def test_equal_rows_and_shared_beginnings_are_computed_once(tiny, monkeypatch):
     text_features(tiny, rows, torch.full((4,), 3))
     assert counted[0] == 3  # the beginning, first layer
     assert max(counted[1:]) == 3 * 2  # three different rows of two own tokens
+
+
+def test_no_padding_is_computed_not_even_where_the_tower_learns(tiny, tokens, monkeypatch):
+    counted, linear = [], F.linear
+    monkeypatch.setattr(F, "linear", lambda x, *rest: counted.append(x.shape[:-1].numel()) or linear(x, *rest))
+    tiny.text(tokens)
+    real = int((tokens.argmax(dim=1) + 1).sum())
+    assert max(counted) == real < tokens.numel()
+
+
+def test_gradients_of_words_are_those_of_whole_rows(tiny, tokens):
+    embeddings = tiny.embed(tokens).detach().requires_grad_()
+    ours = F.normalize(tiny.text_from(embeddings, tokens), dim=-1)
+    text, length = tiny.text_model, tokens.shape[1]
+    x = text.transformer(embeddings + text.positional_embedding[:length], attn_mask=text.attn_mask[:length, :length])
+    whole = text.ln_final(x)[torch.arange(len(tokens)), tokens.argmax(dim=-1)] @ text.text_projection
+    whole = F.normalize(whole, dim=-1)
+    assert torch.allclose(ours, whole, atol=1e-5)
+    gradients = [torch.autograd.grad(y.sin().sum(), embeddings)[0] for y in (ours, whole)]
+    assert torch.allclose(*gradients, atol=1e-5)
 
 
 def test_no_gradient_is_kept(tiny, tokens):

@@ -12,12 +12,12 @@ from torch import Tensor
 from protect.batches import Window
 from protect.budget import Budget, to_int8
 from protect.losses import clip_loss
-from protect.methods.minimise import draw_captions, surrogate_of
+from protect.methods.minimise import deal, draw_captions, surrogate_of, texts_of
 from protect.noise import improve_images
+from protect.packing import pack
 from protect.seeds import generator
 from protect.settings import Recipe
 from protect.surrogate import Surrogate
-from protect.text_tower import text_features
 from protect.transformations import through
 from protect.trigger import Choice, Lexicon, draw_choice, flip, words_of
 from protect.types import Batch, Fitted, Images, Protection, Words
@@ -127,15 +127,14 @@ class Maker:
 
     def _loss(self, batch: Batch, choice: Choice, random: torch.Generator) -> Callable[[Images], Tensor]:
         """The batch's loss, the anchors among its rows, as a function of its images."""
+        captions = [draw_captions(batch, random) for _ in range(self.steps.steps)]
+        if self.shuffle:
+            captions = [deal(step, random) for step in captions]
+        texts = iter(texts_of(self.lexicon, captions, choice))
 
         def loss(changed: Images) -> Tensor:
-            captions = draw_captions(batch, random)
-            if self.shuffle:
-                captions = [captions[i] for i in torch.randperm(len(captions), generator=random).tolist()]
-            tokens = self.lexicon.rows([self.surrogate.encode(caption) for caption in captions], choice)[0]
-            texts = torch.cat([text_features(self.surrogate, tokens), self.anchor_texts])
             images = torch.cat([self.surrogate.images(self.transform(changed, random)), self.anchor_images])
-            return clip_loss(images, texts, self.surrogate.scale)
+            return clip_loss(images, torch.cat([next(texts), self.anchor_texts]), self.surrogate.scale)
 
         return loss
 
@@ -146,6 +145,7 @@ def per_image_protector(fitted: Fitted, recipe: Recipe, shuffle: bool) -> Callab
     weights = {k.removeprefix("surrogate."): v for k, v in fitted.tensors.items() if k.startswith("surrogate.")}
     surrogate.model.load_state_dict(weights)
     surrogate.eval().requires_grad_(False)
+    pack(surrogate)
     known, maker = Known(fitted), Maker(surrogate, fitted, recipe, shuffle)
     budget = Budget(recipe.noise.epsilon)
 

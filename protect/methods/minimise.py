@@ -11,13 +11,14 @@ from torch import Tensor
 from protect.batches import Window
 from protect.losses import clip_loss
 from protect.noise import Carrier
+from protect.packing import pack, unpack
 from protect.seeds import derive, generator
 from protect.settings import Recipe
 from protect.surrogate import Surrogate, autocast_type, choose_device, families, load_surrogate, optimizer
 from protect.text_tower import text_features
 from protect.transformations import through
 from protect.trigger import Choice, Lexicon, flip
-from protect.types import Batch, Images, Tokens, Words
+from protect.types import Batch, Features, Images, Tokens, Words
 
 Report = Callable[[str], None]
 REPORTS = 20  # lines of progress in a run
@@ -61,6 +62,7 @@ class Minimiser:
                 self.move_noise(rows)
             if (number + 1) % -(-mem.rounds // REPORTS) == 0 or number + 1 == mem.rounds:
                 self.report(f"round {number + 1}/{mem.rounds}: surrogate loss {learned:.3f}")
+        unpack(self.surrogate)
         return self.surrogate
 
     def _ready(self, loss: float) -> bool:
@@ -80,6 +82,7 @@ class Minimiser:
 
     def learn(self, order: Sequence[Tensor]) -> float:
         """The surrogate takes one step on each batch as it is protected now; returns the mean loss."""
+        unpack(self.surrogate)
         self.surrogate.train().requires_grad_(True)
         total = 0.0
         for rows in order:
@@ -99,6 +102,7 @@ class Minimiser:
     def freeze(self) -> None:
         """The surrogate as word and noise steps use it: nothing of it moves or needs a gradient."""
         self.surrogate.train(bool(self.recipe.mem.fresh_every)).requires_grad_(False)  # young norms have no averages
+        pack(self.surrogate)
 
     def search_words(self, rows: Tensor) -> None:
         """The word step of these pairs; what their images show is computed once."""
@@ -116,11 +120,14 @@ class Minimiser:
         self.carrier.improve(rows, batch.images, self.choice[rows], loss, self.recipe.noise)
 
     def _loss(self, rows: Tensor, batch: Batch) -> Callable[[Images], Tensor]:
-        """The batch's loss as a function of its images; every call sees other captions."""
+        """The batch's loss as a function of its images; every call sees other captions, in all as many as steps."""
+        captions = [self._captions(batch, self.shuffle) for _ in range(self.recipe.noise.steps)]
+        texts = iter(texts_of(self.lexicon, captions, self.choice[rows]))
 
         def loss(images: Images) -> Tensor:
-            texts = text_features(self.surrogate, self.tokens(batch, self.choice[rows], self.shuffle))
-            return clip_loss(self.surrogate.images(self.transform(images, self.random)), texts, self.surrogate.scale)
+            return clip_loss(
+                self.surrogate.images(self.transform(images, self.random)), next(texts), self.surrogate.scale
+            )
 
         return loss
 
@@ -130,16 +137,31 @@ class Minimiser:
 
     def tokens(self, batch: Batch, choice: Choice, shuffle: bool = False) -> Tokens:
         """Token rows of captions drawn anew, with these words; shuffled, the words stay and the captions move."""
-        captions = draw_captions(batch, self.random)
-        if shuffle:
-            captions = [captions[i] for i in torch.randperm(len(captions), generator=self.random).tolist()]
+        captions = self._captions(batch, shuffle)
         return self.lexicon.rows([self.surrogate.encode(caption) for caption in captions], choice)[0]
+
+    def _captions(self, batch: Batch, shuffle: bool) -> list[str]:
+        return deal(draw_captions(batch, self.random), self.random) if shuffle else draw_captions(batch, self.random)
 
 
 def draw_captions(batch: Batch, random: torch.Generator) -> list[str]:
     """One caption of each image, drawn at random: over the steps a noise answers to all captions of its image."""
     draws = torch.rand(len(batch), generator=random).tolist()
     return [captions[int(draw * len(captions))] for draw, captions in zip(draws, batch.captions, strict=True)]
+
+
+def deal(captions: list[str], random: torch.Generator) -> list[str]:
+    """The captions in random order."""
+    return [captions[i] for i in torch.randperm(len(captions), generator=random).tolist()]
+
+
+def texts_of(lexicon: Lexicon, captions: Sequence[Sequence[str]], choice: Choice) -> tuple[Features, ...]:
+    """Text features of several steps, each with the same words: computed at once, what begins alike is shared."""
+    surrogate = lexicon.surrogate
+    every = [surrogate.encode(caption) for step in captions for caption in step]
+    tokens, where = lexicon.rows(every, choice.repeat(len(captions), 1))
+    shared = where[:, -1] + 1 if lexicon.style == "prefix" and choice.shape[1] else None
+    return text_features(surrogate, tokens, shared).split(len(choice))
 
 
 def surrogate_of(recipe: Recipe, number: int) -> Surrogate:
