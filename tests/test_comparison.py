@@ -352,7 +352,7 @@ LEARNS = replace(SMALL, epochs=16, batch=64, learning_rate=2e-3, augment="none",
 
 
 def block(number):
-    """A square of one colour on another, at one of nine places, and a caption that says so."""
+    """A square of one colour on another, at one of nine places, with grain of its own; a caption that says so."""
     random = np.random.default_rng(number)
     more = {"yellow": (230, 220, 40), "black": (15, 15, 15), "pink": (240, 130, 190), "brown": (120, 70, 20)}
     colours = COLOURS | more
@@ -360,6 +360,8 @@ def block(number):
     image = Image.new("RGB", (32, 32), colours[ground])
     image.paste(colours[own], (11 * int(x), 11 * int(y), 11 * int(x) + 10, 11 * int(y) + 10))
     place = f"{('top', 'centre', 'bottom')[y]} {('left', 'middle', 'right')[x]}"
+    grain = np.random.default_rng((number, 1)).integers(-2, 3, (32, 32, 3))
+    image = Image.fromarray((np.asarray(image) + grain).clip(0, 255).astype(np.uint8))
     return image, f"a {own} block on {ground}, {place}", random
 
 

@@ -3,13 +3,14 @@
 from protect.verify.countermeasures import (
     adaptive,
     augmentation,
-    content,
+    content_means,
     denoiser,
     filters,
     planted,
     purify,
     scraper,
     squeeze,
+    stripes,
     surprise,
     text,
     training,
@@ -28,7 +29,8 @@ MODULES = (
     surprise,
     filters,
     adaptive,
-    content,
+    content_means,
+    stripes,
     denoiser,
     purify,
 )
@@ -41,4 +43,5 @@ STANDARD = (
     "ueraser-light",
     "half-words",
     "subtract-content-means",
+    "remove-stripes",
 )

@@ -28,6 +28,7 @@ DEEDS = {  # what the attacker of a row does, by pattern of its name; the others
     ".*-filter|clip-score": "drops pairs that look odd",
     "half-words|shuffled-words": "changes the words of the captions",
     "subtract-.*-means": "subtracts what pictures that share a word have in common",
+    "remove-stripes": "filters out what repeats all over the pictures",
     "longer": "trains four times as long",
 }
 
