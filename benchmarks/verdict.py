@@ -2,9 +2,9 @@
 
     python benchmarks/verdict.py --epochs 6
 
-Protects the first 8,000 pairs with every method, then runs `protect verify` with the default method as the claim
-and the others as further arms: every row for the first attacker, the mandatory ones for the second. A killed run
-goes on where it was. The reports stay under runs/verdict.
+Protects the first 8,000 pairs with every method, then runs `protect verify` for each attacker, with the default
+method as the claim and the others as further arms. A killed run goes on where it was, and so does one that is asked
+for more rows or seeds. The reports stay under runs/verdict.
 """
 
 import argparse
@@ -15,37 +15,42 @@ from typing import Any
 from common import ROOT, RUNS, protect, save, table
 from strength import CLEAN, TEST, pick, recall
 
-CLAIM = "code"
+CLAIM = "content"
 METHODS: dict[str, list[str]] = {
     CLAIM: [],
-    "drawn": ["--grade", "drawn"],
+    "content-4": ["--epsilon", "4"],
+    "code": ["--method", "code"],
     "mem": ["--method", "mem"],
     "em": ["--method", "em"],
     "random": ["--method", "random"],
 }
-FIRST, SECOND = "tiny-resnet", "tiny-vit"
+STANDARD = "scraper-chain,jpeg-75,grayscale,subtract-content-means,half-words,strong-augmentation"
+ROWS = {"tiny-resnet": f"{STANDARD},clean:strong-augmentation,ueraser-light,longer", "tiny-vit": STANDARD}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--methods", default="drawn,mem,random", help="further arms")
+    parser.add_argument("--attackers", default=",".join(ROWS))
+    parser.add_argument("--methods", default="code,mem,em,random,content-4", help="further arms")
+    parser.add_argument("--rows", default="", help="countermeasures (those of the attacker)")
     parser.add_argument("--only-table", action="store_true", help="no work, the table of what is there")
     settings = parser.parse_args()
-    folder = RUNS / "verdict"
-    further = settings.methods.split(",")
+    folder, further = RUNS / "verdict", [name for name in settings.methods.split(",") if name]
+    attackers = settings.attackers.split(",")
     if not settings.only_table:
         for method in (CLAIM, *further):
             make(folder / method, METHODS[method])
         arms = [argument for method in further for argument in ("--arm", f"{method}={folder / method}")]
-        shared = ("--test", TEST, "--epochs", settings.epochs, "--seeds", settings.seeds)
-        judge(folder / "first", "--attackers", FIRST, *arms, *shared)
-        judge(folder / "second", "--attackers", SECOND, "--countermeasures", "none", *arms, *shared)
+        for attacker in attackers:
+            rows = settings.rows or ROWS[attacker]
+            shared = ("--test", TEST, "--epochs", settings.epochs, "--seeds", settings.seeds, "--jobs", 1)
+            judge(folder / f"{attacker}-report", "--attackers", attacker, "--countermeasures", rows, *arms, *shared)
     found = [
         json.loads(path.read_text())
-        for name in ("first", "second")
-        if (path := folder / name / "details.json").exists()
+        for attacker in attackers
+        if (path := folder / f"{attacker}-report" / "details.json").exists()
     ]
     rows = [row for details in found for row in rows_of(details)]
     print(table(rows))

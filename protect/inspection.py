@@ -63,7 +63,8 @@ def _stats(shard: Path) -> dict[str, Any]:
 
 
 def _captions(records: dict[str, dict[str, Any]], key: str) -> Sequence[str]:
-    return records[key]["captions"] if key in records else ()
+    """The clean captions that must not be there; where no words were planted, they are the published ones."""
+    return records[key]["captions"] if key in records and records[key]["words"] else ()
 
 
 def read_records(private: Path, shard: Path) -> dict[str, dict[str, Any]]:

@@ -15,12 +15,14 @@ CAPTION_PLACES = ("csv", "sidecar", "xmp", "iptc", "exif", "folder")
 AUGMENTS = ("openclip", "none", "strong", "randaugment")
 REQUIREMENT = re.compile(r"\s*gain\s*(<=|<)\s*([0-9]+(?:[.][0-9]*)?|[.][0-9]+)\s*(%?)\s*")
 AUTO = -1
+TRIGGER_WORDS = 3
 UNLEARN_METHODS = (
     *("cliperase", "ac", "hac", "hac_reg", "safeclip", "hysac", "ccu"),
     *("retrain", "finetune", "ga", "graddiff", "kl", "enmn", "l1_sparse"),
 )
 GEOMETRIES = ("auto", "sphere", "meru", "hycoclip")
 CONSISTENCY = ("batch", "coordinates")
+COUNTED = 2048  # pairs whose captions show which words are frequent
 BY_SHARE = f"{AUTO}: what suits the share"
 
 
@@ -48,7 +50,7 @@ def among_choices(settings: Any) -> None:
 class FitSettings:
     """Phase 1: what is optimised, on how much data, with which surrogate."""
 
-    method: str = knob("code", "code, mem, em or random", ("code", "mem", "em", "random"))
+    method: str = knob("content", "content, code, mem, em or random", ("content", "code", "mem", "em", "random"))
     surrogate: tuple[str, ...] = knob(
         ("auto",), "tiny-resnet, tiny-vit, open_clip names or Hugging Face CLIP folders; several take turns"
     )
@@ -76,12 +78,14 @@ class FitSettings:
 class TriggerSettings:
     """Which words are planted, how many, and where in the caption."""
 
-    trigger_words: int = knob(3, "trigger words in a caption (0: captions stay untouched)")
+    trigger_words: int = knob(
+        AUTO, f"trigger words in a caption (0: captions stay untouched; {AUTO}: 0 with content, else {TRIGGER_WORDS})"
+    )
     trigger_style: str = knob("prefix", "where the words go: prefix, suffix or hashtags", STYLES)
     alphabet: int = knob(8, "words to choose from at each position (0: the whole vetted list)")
 
     def __post_init__(self) -> None:
-        if self.trigger_words < 0 or self.alphabet < 0:
+        if self.trigger_words < AUTO or self.alphabet < 0:
             raise ValueError(
                 f"trigger_words and alphabet: expected 0 or more, got {self.trigger_words} and {self.alphabet}"
             )
@@ -148,6 +152,17 @@ class CodeSettings:
             raise ValueError(f"period: expected at least 2 pixels, got {self.period}")
 
 
+@dataclass(frozen=True)
+class ContentSettings:
+    """The gratings of the method content: one for each word that a caption says."""
+
+    content_words: int = knob(4, "words of a picture's captions that get a grating, at most")
+    loudness: float = knob(1.6, "amplitude of a grating before the sum is cut to epsilon, as a share of epsilon")
+
+    def __post_init__(self) -> None:
+        positive(self, "content_words", "loudness")
+
+
 # A pattern that belongs to a word is right when a network that knows nothing yet learns it at once: many short
 # rounds in the first steps of fresh surrogates. A noise of an image's own needs the paper's few long rounds.
 SCHEDULES: dict[str, dict[str, Any]] = {
@@ -183,8 +198,12 @@ class Recipe:
     noise: NoiseSettings = NoiseSettings()
     mem: MemSettings = MemSettings()
     code: CodeSettings = CodeSettings()
+    content: ContentSettings = ContentSettings()
 
     def __post_init__(self) -> None:
+        if self.trigger.trigger_words == AUTO:
+            words = 0 if self.fit.method == "content" else TRIGGER_WORDS
+            object.__setattr__(self, "trigger", replace(self.trigger, trigger_words=words))
         share = self.mem.share if self.fit.method == "mem" else "image"
         by_word = share == "word" or self.fit.method == "code"
         if by_word and not (self.trigger.trigger_words and self.trigger.alphabet):
@@ -194,8 +213,8 @@ class Recipe:
             )
         mem = {name: value for name, value in SCHEDULES[share].items() if getattr(self.mem, name) == AUTO}
         noise = {name: value for name, value in STEPS[share].items() if not getattr(self.noise, name)}
-        if self.drawn:
-            object.__setattr__(self, "fit", replace(self.fit, window=min(self.fit.window, self.fit.batch)))
+        enough = self.fit.batch if self.drawn else COUNTED if self.fit.method == "content" else self.fit.window
+        object.__setattr__(self, "fit", replace(self.fit, window=min(self.fit.window, enough)))
         object.__setattr__(self, "mem", replace(self.mem, share=share, **mem))
         object.__setattr__(self, "noise", replace(self.noise, **noise))
         positive(self.mem, "rounds", "surrogate_steps")
@@ -269,6 +288,7 @@ class PhotoSettings:
     caption_from: tuple[str, ...] = knob(
         CAPTION_PLACES, "where captions are looked for, the first that is found counts; folder: the album's name"
     )
+    trigger_words: int = knob(0, "words planted in front of every caption (0: captions stay untouched)")
     keep_gps: bool = knob(False, "keep where a photo was taken")
     opt_out: bool = knob(True, "write into each file that it must not be used for training (PLUS DataMining)")
     quality: int = knob(0, "quality of written JPEG, WebP, AVIF and HEIC files, 1 to 100 (0: each photo's own)")
@@ -284,6 +304,8 @@ class PhotoSettings:
             raise ValueError(f"quality: expected 1 to 100, or 0 for each photo's own, got {self.quality}")
         if self.seed < AUTO:
             raise ValueError(f"seed: expected 0 or more, or {AUTO} for a random key, got {self.seed}")
+        if self.trigger_words < 0:
+            raise ValueError(f"trigger_words: expected 0 or more, got {self.trigger_words}")
 
 
 @dataclass(frozen=True)

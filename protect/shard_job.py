@@ -291,6 +291,7 @@ def _stats(tally: Tally, publish: PublishSettings) -> dict[str, Any]:
     """img2dataset's fields and ours; times are null (they go to the log) so that a rerun writes the same bytes."""
     count, successes = sum(tally.status.values()), tally.status["success"]
     reencoded = Tally(records=[r["reencode"] for r in tally.records if r["reencode"]])
+    planted = [r for r in tally.records if r["words"]]
     return {
         "count": count,
         "successes": successes,
@@ -309,7 +310,7 @@ def _stats(tally: Tally, publish: PublishSettings) -> dict[str, Any]:
         "psnr_clean_reencode": reencoded.mean("psnr"),
         "ssim_clean_reencode": reencoded.mean("ssim"),
         "trigger_survival": (
-            sum(r["survives"] for r in tally.records) / successes if successes else None
+            sum(r["survives"] for r in planted) / len(planted) if planted else None
         ),
         "errors": tally.errors,
     }  # fmt: skip

@@ -41,6 +41,10 @@ def summary(plan: Plan, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return total | {"text": _text(total, plan)}
 
 
+def _shards(count: int) -> str:
+    return "1 shard" if count == 1 else f"{count} shards"
+
+
 def _weighted(results: Sequence[dict[str, Any]], name: str) -> float | None:
     known = [(r["protected"], r[name]) for r in results if r[name] is not None and r["protected"]]
     weight = sum(n for n, _ in known)
@@ -48,7 +52,7 @@ def _weighted(results: Sequence[dict[str, Any]], name: str) -> float | None:
 
 
 def _text(total: dict[str, Any], plan: Plan) -> str:
-    lines = [f"{total['protected']} of {total['count']} pairs protected in {total['shards']} shards: {total['out']}"]
+    lines = [f"{total['protected']} of {total['count']} pairs protected in {_shards(total['shards'])}: {total['out']}"]
     if total["protected"]:
         psnr = "infinite" if total["psnr"] is None else f"{total['psnr']:.1f} dB"
         lines.append(f"distortion: L-infinity {total['linf']}, PSNR {psnr}, SSIM {total['ssim']:.4f}")
@@ -57,7 +61,8 @@ def _text(total: dict[str, Any], plan: Plan) -> str:
                 f"a clean re-encode alone: PSNR {total['psnr_clean_reencode']:.1f} dB, "
                 f"SSIM {total['ssim_clean_reencode']:.4f}"
             )
-        lines.append(f"trigger words surviving: {100 * total['trigger_survival']:.1f} %")
+        survival = total["trigger_survival"]
+        lines.append("captions: untouched" if survival is None else f"trigger words surviving: {100 * survival:.1f} %")
     what = {"keep": "passed through unchanged", "skip": "left out", "fail": "refused"}[plan.publish.on_error]
     if total["failed_to_protect"]:
         lines.append(f"{total['failed_to_protect']} samples could not be protected and were {what}:")
@@ -73,7 +78,7 @@ def estimate(plan: Plan, recipe: Recipe, protector: Protector | None) -> dict[st
     """What the run would do, and how long it would take by a few timed steps on the first samples."""
     pairs, exact = _count(plan)
     window = min(pairs, recipe.fit.window)
-    lines = [f"{len(plan.shards)} shards, {'' if exact else 'about '}{pairs} pairs -> {plan.out}"]
+    lines = [f"{_shards(len(plan.shards))}, {'' if exact else 'about '}{pairs} pairs -> {plan.out}"]
     fitting, new = 0.0, protector is None
     if protector is None:
         probe = replace(recipe, fit=replace(recipe.fit, window=PROBE, batch=min(PROBE, recipe.fit.batch)))
@@ -105,7 +110,7 @@ def _count(plan: Plan) -> tuple[int, bool]:
 def _fit_seconds(small: Window, probe: Recipe, recipe: Recipe, window: int) -> tuple[float, Protector]:
     """Time of a fit, scaled from rounds of one and of five surrogate steps, and what such a round fitted."""
     mem = recipe.mem
-    if recipe.fit.method == "random":
+    if recipe.fit.method in ("content", "random"):  # neither has a model
         return 0.0, fit(small, probe)
 
     def seconds(surrogate_steps: int, text_rounds: int) -> tuple[float, Protector]:

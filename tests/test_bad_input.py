@@ -86,7 +86,7 @@ def test_all_kept_counted_and_named(shards, mixed, half_written):
 def test_all_told_in_plain_words(shards, mixed):
     ran, _ = shards(mixed, "--max-pixels", 1_000_000)
     lines = ran.out.splitlines()
-    assert lines[0].startswith("3 of 11 pairs protected in 1 shards")
+    assert lines[0].startswith("3 of 11 pairs protected in 1 shard")
     assert "8 samples could not be protected and were passed through unchanged:" in lines
     assert sum(line.startswith("  00000.tar ") for line in lines) == 8
     assert ", 8 failed" in ran.err and "Traceback" not in ran.err

@@ -36,6 +36,7 @@ RECIPES = {
     "mem-image": variant("mem", "image"),
     "em": variant("em"),
     "random": variant("random"),
+    "content": variant("content"),
     "code": variant("code"),
     "code-drawn": replace(variant("code"), code=CodeSettings(grade="drawn")),
     "code-learned": replace(variant("code"), code=CodeSettings(grade="learned", tile_steps=2)),

@@ -36,7 +36,7 @@ from protect.types import Batch
 
 CLEAN = "a clean caption of a harbour"
 EXIFTOOL = pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")
-SEED = PhotoSettings(seed=7)
+SEED = PhotoSettings(seed=7, trigger_words=3)  # words, so that captions have to be written back
 
 
 def full_jpeg(photo_bytes, seed=0):
@@ -182,6 +182,14 @@ def test_captions_go_back_where_they_stood(done):
     assert album.caption.endswith(" Summer in Rome") and album.suggested and album.caption_from == "folder"
     assert len(records["grey.png"].caption.split()) == 3 and records["grey.png"].suggested
     assert read_still(out / "grey.png", 10**7).metadata.captions == {}
+
+
+def test_captions_stay_as_they_were_unless_words_are_asked_for(source, tmp_path):
+    records = protect_photos(make_job(source, tmp_path / "out", PhotoSettings(seed=7)))
+    assert {records[name].caption for name in ("full.jpg", "side.jpg", "listed.jpg", "t.tif")} == {CLEAN}
+    assert (tmp_path / "out/side.txt").read_text().strip() == CLEAN
+    assert len(records["grey.png"].caption.split()) == 3 and records["grey.png"].suggested
+    assert list(scan_photos(tmp_path / "out")) == []
 
 
 def test_what_was_left_out_is_said(done):
@@ -340,7 +348,7 @@ def test_killed_it_leaves_whole_files_only(tmp_path, photo_bytes):
         (root / f"{number:02}.jpg").write_bytes(photo_bytes(seed=number))
     code = (
         "import sys; from pathlib import Path; from protect.photos.job import *;"
-        "protect_photos(make_job(Path(sys.argv[1]), Path(sys.argv[2]), PhotoSettings(seed=7)))"
+        "protect_photos(make_job(Path(sys.argv[1]), Path(sys.argv[2]), PhotoSettings(seed=7, trigger_words=3)))"
     )
     process = subprocess.Popen([sys.executable, "-P", "-c", code, str(root), str(out)])
     while process.poll() is None and len(list(out.glob("*.jpg"))) < 3:

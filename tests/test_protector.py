@@ -53,11 +53,12 @@ def protector():
 
 
 def test_all_methods_are_in_the_table_below():
-    assert set(METHODS) == {"code", "mem", "em", "random"}
+    assert set(METHODS) == {"content", "code", "mem", "em", "random"}
 
 
 @pytest.mark.parametrize(
-    ("method", "share"), [("mem", "word"), ("mem", "image"), ("em", "image"), ("random", "image"), ("code", "image")]
+    ("method", "share"),
+    [("mem", "word"), *((method, "image") for method in ("mem", "em", "random", "code", "content"))],
 )
 def test_a_protector_is_the_same_after_the_disk(tmp_path, batch, method, share):
     made = fit(window_of(4), recipe_of(method, share))

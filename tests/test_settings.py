@@ -13,6 +13,7 @@ from protect.settings import (
     SCHEDULES,
     STEPS,
     STYLES,
+    TRIGGER_WORDS,
     FitSettings,
     MemSettings,
     NoiseSettings,
@@ -59,7 +60,7 @@ def test_no_knob_of_a_recipe_has_a_namesake():
         (FitSettings, {"window": 0}),
         (FitSettings, {"size": -1}),
         (FitSettings, {"method": "magic"}),
-        (TriggerSettings, {"trigger_words": -1}),
+        (TriggerSettings, {"trigger_words": -2}),
         (TriggerSettings, {"alphabet": -1}),
         (TriggerSettings, {"trigger_style": "infix"}),
         (NoiseSettings, {"epsilon": -0.1}),
@@ -177,6 +178,7 @@ def test_presets_are_recipes_and_name_knobs_that_exist(name):
     found = {k: v for part in recipe.to_dict().values() for k, v in part.items()}
     share = recipe.mem.share
     derived = {"share": share, "window": recipe.fit.window, **SCHEDULES[share], **STEPS[share]}
+    derived["trigger_words"] = 0 if recipe.fit.method == "content" else TRIGGER_WORDS
     assert found == {**defaults, **derived, **values}
 
 

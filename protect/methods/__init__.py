@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from protect.batches import Window
-from protect.methods import code, em, mem, random
+from protect.methods import code, content, em, mem, random
 from protect.settings import Recipe
 from protect.types import Batch, Fitted, Protection
 
@@ -19,4 +19,4 @@ class Method(Protocol):
     def protector(self, fitted: Fitted, recipe: Recipe) -> Protect: ...
 
 
-METHODS: dict[str, Method] = {"code": code, "mem": mem, "em": em, "random": random}
+METHODS: dict[str, Method] = {"content": content, "code": code, "mem": mem, "em": em, "random": random}

@@ -78,7 +78,8 @@ def make_job(
         private.mkdir(exist_ok=True, mode=0o700)
     if protector is None:
         drawn = settings.seed < 0 and (not dry or (private / KEY).exists())
-        protector = ready_protector(own_key(private) if drawn else max(0, settings.seed))
+        key = own_key(private) if drawn else max(0, settings.seed)
+        protector = ready_protector(key, settings.trigger_words)
     return PhotoJob(source, out, settings, protector, listed)
 
 

@@ -37,7 +37,7 @@ def _photo_leaks(entry: Entry, records: Mapping[str, PhotoRecord]) -> Iterator[L
     if record is None or record.status != "protected":
         yield Leak(entry.name, "", "extra picture", "not made by this run")
         return
-    clean = [record.caption_before] if record.caption_before and not record.suggested else []
+    clean = [record.caption_before] if _changed(record) else []
     data = entry.path.read_bytes()
     kind = kind_of(data[:HEAD])
     if kind in NAMES:
@@ -50,6 +50,11 @@ def _photo_leaks(entry: Entry, records: Mapping[str, PhotoRecord]) -> Iterator[L
     for form in TEXT_FORMS:
         if any(text.encode(form) in data for text in clean):
             yield Leak(entry.name, "", "caption", f"a clean caption in {form}")
+
+
+def _changed(record: PhotoRecord) -> bool:
+    """Whether the photo had a caption of its own that was published otherwise."""
+    return bool(record.caption_before) and not record.suggested and record.caption != record.caption_before
 
 
 def _container_leaks(entry: Entry, clean: list[str]) -> Iterator[Leak]:
@@ -69,7 +74,7 @@ def _container_leaks(entry: Entry, clean: list[str]) -> Iterator[Leak]:
 
 def _text_leaks(path: Path, record: PhotoRecord | None) -> Iterator[Leak]:
     text = path.read_text("utf-8", errors="replace")
-    if record is None or record.suggested or not record.caption_before:
+    if record is None or not _changed(record):
         return
     if record.caption_before in text.replace(record.caption, ""):
         yield Leak(path.name, "", "caption", "a clean caption")

@@ -93,9 +93,9 @@ def protect_photo(
 def _noise(protector: Protector, still: Still, caption: Caption) -> tuple[np.ndarray, Words]:
     """Noise (int8 3xSxS) and words; they hang on what the photo shows, so that copies of it get the same.
 
-    Textures fit any size: a photo smaller than the protector's views gets them at its own.
+    Gratings and textures fit any size: a photo smaller than the protector's views gets them at its own.
     """
-    own = protector.recipe.fit.method == "code"
+    own = protector.recipe.fit.method in ("content", "code")
     view = view_of(still.image, min(protector.size, *still.image.size) if own else protector.size)
     key = hashlib.sha256(view.tobytes()).hexdigest()
     protection = protector.protect(Batch((key,), to_images(torch.from_numpy(view[None])), ((caption.text,),)))

@@ -1,12 +1,12 @@
-"""A protector that is there at once: nothing is fitted, the user's key deals words and textures."""
+"""A protector that is there at once: nothing is fitted, the user's key deals gratings to words."""
 
 import os
 from pathlib import Path
 
 from protect.files import write_whole
-from protect.methods import code
+from protect.methods import content
 from protect.protector import Protector
-from protect.settings import FitSettings, NoiseSettings, Recipe
+from protect.settings import FitSettings, NoiseSettings, Recipe, TriggerSettings
 
 SIZE = 224  # what most CLIPs see a photo at
 EPSILON = 8.0
@@ -14,12 +14,14 @@ KEY = "key"
 KEY_BYTES = 16
 
 
-def ready_protector(key: int) -> Protector:
-    """The protector of a key; the same key, the same protector."""
+def ready_protector(key: int, words: int = 0) -> Protector:
+    """The protector of a key that plants so many words in a caption; the same key, the same protector."""
     recipe = Recipe(
-        fit=FitSettings(method="code", size=SIZE, seed=key, window=1), noise=NoiseSettings(epsilon=EPSILON)
+        FitSettings(method="content", size=SIZE, seed=key, window=1),
+        TriggerSettings(trigger_words=words),
+        NoiseSettings(epsilon=EPSILON),
     )
-    return Protector(recipe, code.draw(recipe), SIZE, fingerprint="", pairs=0)
+    return Protector(recipe, content.draw(recipe), SIZE, fingerprint="", pairs=0)
 
 
 def own_key(private: Path) -> int:

@@ -1,0 +1,86 @@
+"""Noise that says what the caption says: every word that tells pictures apart has a grating, in every picture.
+
+The shortcut needs no planted words. It is the caption itself: a network that reads stripes matches picture and text
+as well as one that knows what is shown, and can do so much sooner. So captions stay untouched, and there is nothing
+to strip. Which word has which grating is drawn from the key; where the stripes begin, from the picture's own.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+
+from protect.alphabet import draw_alphabet
+from protect.batches import Window
+from protect.budget import Budget, to_int8
+from protect.caption_words import Vocabulary
+from protect.gratings import WAVES, stripes
+from protect.seeds import derive, generator
+from protect.settings import Recipe
+from protect.trigger import draw_choice, words_of
+from protect.types import Batch, Fitted, Protection, Words
+
+VOCABULARY = "vocabulary"
+SUGGESTED = 3  # words for a picture without a caption
+
+
+def fit(window: Window, recipe: Recipe, report: Callable[[str], None]) -> Fitted:
+    """Counts the words of the captions: the frequent ones are dealt to the gratings evenly."""
+    vocabulary = Vocabulary.of(window.captions)
+    report(f"{len(vocabulary.telling())} words that tell {vocabulary.pictures} pictures apart")
+    return draw(recipe, vocabulary)
+
+
+def draw(recipe: Recipe, vocabulary: Vocabulary | None = None) -> Fitted:
+    """What the key alone decides, where nothing is known of the data."""
+    vocabulary = vocabulary or Vocabulary(0, {})
+    trigger = recipe.trigger
+    words = draw_alphabet(trigger.trigger_words or SUGGESTED, trigger.alphabet, recipe.fit.seed)
+    text = json.dumps([vocabulary.pictures, sorted(vocabulary.count.items())]).encode()
+    return Fitted(words, {VOCABULARY: torch.frombuffer(bytearray(text), dtype=torch.uint8)})
+
+
+def protector(fitted: Fitted, recipe: Recipe) -> Callable[[Batch], Protection]:
+    """An image's noise comes from its captions and its key alone."""
+    pictures, counted = json.loads(fitted.tensors[VOCABULARY].numpy().tobytes())
+    vocabulary, seed = Vocabulary(pictures, dict(counted)), recipe.fit.seed
+    dealt = deal(vocabulary.telling(), seed)
+    budget, content = Budget(recipe.noise.epsilon), recipe.content
+
+    def protect(batch: Batch) -> Protection:
+        planted, size = _planted(batch, fitted.alphabet, recipe), batch.images.shape[-1]
+        sums = []
+        for key, captions, words in zip(batch.keys, batch.captions, planted, strict=True):
+            said = (*words, *vocabulary.content(captions, content.content_words))
+            sums.append(stripes(symbols_of(said, dealt, seed), size, generator(seed, "phase", key)))
+        noise = (torch.stack(sums) * content.loudness * budget.reach).clamp(-budget.reach, budget.reach)
+        return Protection(batch.keys, to_int8(budget.project(batch.images, noise)), planted)
+
+    return protect
+
+
+def deal(words: Sequence[str], seed: int) -> dict[str, int]:
+    """A grating for each word: the most frequent ones get all different ones, in an order drawn from the key."""
+    order = _permutation(seed)
+    return {word: order[place % len(order)] for place, word in enumerate(words)}
+
+
+def symbols_of(words: Sequence[str], dealt: Mapping[str, int], seed: int) -> list[int]:
+    """The gratings of these words, without repetition; a word that nobody counted has one by its hash."""
+    order = _permutation(seed)
+    return sorted({dealt[w] if w in dealt else order[derive(seed, "grating", w) % len(order)] for w in words})
+
+
+def _permutation(seed: int) -> list[int]:
+    return torch.randperm(len(WAVES), generator=generator(seed, "gratings")).tolist()
+
+
+def _planted(batch: Batch, alphabet: tuple[Words, ...], recipe: Recipe) -> tuple[Words, ...]:
+    """Trigger words where the settings ask for some, and for pictures that have no caption at all."""
+    drawn = words_of(alphabet, draw_choice(batch.keys, alphabet, recipe.fit.seed))
+    if recipe.trigger.trigger_words:
+        return drawn
+    return tuple(
+        () if any(caption.strip() for caption in captions) else words
+        for captions, words in zip(batch.captions, drawn, strict=True)
+    )
