@@ -52,7 +52,8 @@ def _weighted(results: Sequence[dict[str, Any]], name: str) -> float | None:
 
 
 def _text(total: dict[str, Any], plan: Plan) -> str:
-    lines = [f"{total['protected']} of {total['count']} pairs protected in {_shards(total['shards'])}: {total['out']}"]
+    where = f"{_shards(total['shards'])}: {total['out']}"
+    lines = [f"{total['protected']} of {total['count']} pairs protected in {where}"]
     if total["protected"]:
         psnr = "infinite" if total["psnr"] is None else f"{total['psnr']:.1f} dB"
         lines.append(f"distortion: L-infinity {total['linf']}, PSNR {psnr}, SSIM {total['ssim']:.4f}")
@@ -61,8 +62,8 @@ def _text(total: dict[str, Any], plan: Plan) -> str:
                 f"a clean re-encode alone: PSNR {total['psnr_clean_reencode']:.1f} dB, "
                 f"SSIM {total['ssim_clean_reencode']:.4f}"
             )
-        survival = total["trigger_survival"]
-        lines.append("captions: untouched" if survival is None else f"trigger words surviving: {100 * survival:.1f} %")
+        kept = total["trigger_survival"]
+        lines.append("captions: untouched" if kept is None else f"trigger words surviving: {100 * kept:.1f} %")
     what = {"keep": "passed through unchanged", "skip": "left out", "fail": "refused"}[plan.publish.on_error]
     if total["failed_to_protect"]:
         lines.append(f"{total['failed_to_protect']} samples could not be protected and were {what}:")

@@ -93,7 +93,7 @@ def main() -> None:
         shards = make_samples(args.out, args.pairs, args.seed, args.size, args.per_shard)
     except (ValueError, OSError) as error:
         sys.exit(f"make_samples: {error}")
-    print(f"{args.pairs} pairs in {len(shards)} shards in {args.out}")
+    print(f"{args.pairs} pairs in {len(shards)} {'shard' if len(shards) == 1 else 'shards'} in {args.out}")
 
 
 if __name__ == "__main__":
