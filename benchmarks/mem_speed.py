@@ -44,7 +44,7 @@ class Bench:
                         precision=settings.precision),
             TriggerSettings(settings.words, settings.style, alphabet=settings.alphabet),
             NoiseSettings(step_size=1.0, steps=settings.steps),
-            MemSettings(share="image", candidates=settings.candidates, learning_rate=1e-4),
+            MemSettings(share="image", candidates=settings.candidates, learning_rate=1e-4, fresh_every=0),
         )  # fmt: skip
         window = fill_window(find_shards([settings.data]), self.recipe, PublishSettings())
         if len(window) < settings.batch:

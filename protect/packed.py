@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 HALF = torch.bfloat16
-ROWS = 1024  # rows of a product that weights are laid out for; others are as right, and about as fast
+ROWS, PICTURES = 1024, 16  # what weights are laid out for: always the same, so that no result hangs on what was first
 OPERATORS = ("_linear_pointwise", "_reorder_linear_weight", "_convolution_pointwise", "_reorder_convolution_weight")
 SUPPORTED = "_is_mkldnn_bf16_supported"
 
@@ -104,7 +104,8 @@ class PackedConvolution:
 
 def _lay_out(weight: Tensor, places: Places, x: Tensor) -> Tensor:
     padding, stride = places
-    return torch.ops.mkldnn._reorder_convolution_weight(weight, padding, stride, [1, 1], 1, list(x.shape))
+    shape = [PICTURES, *x.shape[1:]]
+    return torch.ops.mkldnn._reorder_convolution_weight(weight, padding, stride, [1, 1], 1, shape)
 
 
 def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, places: Places, then: str) -> Tensor:

@@ -16,7 +16,7 @@ from protect.ragged import Layout, Seen, ends_of, seen_of
 from protect.towers import Surrogate
 from protect.types import Features, Tokens
 
-TOKENS = 4096  # computed at a time: what a layer makes of them stays in a processor's cache
+TOKENS = 2048  # computed at a time: what a layer makes of them stays in a processor's cache
 GPU_TOKENS = 1 << 17
 
 

@@ -82,6 +82,14 @@ def test_packing_again_sees_what_was_learned_since(surrogate):
     assert (before * packed).sum(dim=1).min() < 0.9
 
 
+def test_an_answer_does_not_depend_on_the_size_of_the_first_batch(surrogate):
+    pack(surrogate)
+    first = answer(surrogate)
+    pack(surrogate)
+    surrogate.images(images()[:1].requires_grad_()).sum().backward()
+    assert all(torch.equal(a, b) for a, b in zip(answer(surrogate), first, strict=True))
+
+
 def test_norms_in_training_still_see_the_batch(surrogate):
     pack(surrogate.train())
     norms = [module for module in surrogate.model.modules() if isinstance(module, nn.BatchNorm2d)]
