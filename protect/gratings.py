@@ -1,10 +1,9 @@
-"""Gratings: coloured stripes of one direction and width over the whole picture, their lines gently waving.
+"""Gratings: stripes of one direction and width over the whole picture, their lines gently waving.
 
 What a network reads of them is their energy, not where they begin: a crop, a flip or a shift changes nothing, and
 every picture can have them at a phase of its own, so that no mean over pictures shows them. The lines wave, so that
-no picture's spectrum has a peak to cut away. Colour makes them quick to learn, since pictures hold little fine
-colour, and hard to see; what of them is brightness passes through gray copies and JPEG's colour subsampling. The
-widths, 3 to 5.7 pixels at the size a network sees, are those that first layers tell apart and that JPEG still keeps.
+no picture's spectrum has a peak to cut away. They are gray: coloured ones are learned sooner, but what a scraper
+stores as JPEG has its colours at half the size, and fine stripes of colour are lost there (benchmarks/LOG.md).
 """
 
 import math
@@ -18,24 +17,22 @@ from torch import Tensor
 PERIOD = 16  # pixels that frequencies are given for
 WAVING = 1.5  # radians (standard deviation) that a phase differs from place to place
 CELL = 16  # pixels over which it changes
-YELLOW, CYAN = (1.0, 1.0, -1.0), (-1.0, 1.0, 1.0)  # against blue, against red; brightness: 0.77 and 0.40
-# Waves in PERIOD pixels down and across, with their colour: directions in widths of 4, 5.5 and 3 pixels.
+# Waves in PERIOD pixels down and across: eight directions about four pixels wide, two of 5.3 pixels.
 WAVES = (
-    *(((0, 4), CYAN), ((4, 0), CYAN), ((3, 3), CYAN), ((3, -3), CYAN)),
-    *(((0, 3), YELLOW), ((3, 0), YELLOW), ((2, 2), YELLOW), ((2, -2), YELLOW)),
-    *(((0, 5), YELLOW), ((5, 0), YELLOW)),
+    *((0, 4), (4, 0), (3, 3), (3, -3)),
+    *((2, 4), (4, 2), (2, -4), (4, -2)),
+    *((0, 3), (3, 0)),
 )
 
 
-def stripes(symbols: Sequence[int], size: int, random: torch.Generator) -> Float[Tensor, "3 size size"]:
+def stripes(symbols: Sequence[int], size: int, random: torch.Generator) -> Float[Tensor, "size size"]:
     """The sum of these gratings over size x size pixels, each of amplitude 1, phases drawn."""
     places = torch.arange(size, dtype=torch.float32)
-    total = torch.zeros(3, size, size)
+    total = torch.zeros(size, size)
     for symbol in symbols:
-        (down, across), colour = WAVES[symbol]
+        down, across = WAVES[symbol]
         turns = (down * places[:, None] + across * places) / PERIOD + torch.rand((), generator=random)
-        wave = torch.cos(2 * math.pi * turns + WAVING * waving(size, random))
-        total += torch.tensor(colour)[:, None, None] * wave
+        total += torch.cos(2 * math.pi * turns + WAVING * waving(size, random))
     return total
 
 

@@ -156,7 +156,7 @@ class CodeSettings:
 class ContentSettings:
     """The gratings of the method content: one for each word that a caption says."""
 
-    content_words: int = knob(4, "words of a picture's captions that get a grating, at most")
+    content_words: int = knob(2, "words of a picture's captions that get a grating, at most")
     loudness: float = knob(1.6, "amplitude of a grating before the sum is cut to epsilon, as a share of epsilon")
 
     def __post_init__(self) -> None:

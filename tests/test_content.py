@@ -49,7 +49,7 @@ def heard(noise):
     """The gratings in each image, by their energy in the green channel."""
     energy = torch.fft.fft2(noise[:, 1].float()).abs() / SIZE**2
     times = SIZE // PERIOD
-    found = torch.stack([energy[:, times * down, times * across] for (down, across), _ in WAVES], dim=1) > 1.0
+    found = torch.stack([energy[:, times * down, times * across] for down, across in WAVES], dim=1) > 1.0
     return [set(row.nonzero().flatten().tolist()) for row in found]
 
 

@@ -53,7 +53,8 @@ def protector(fitted: Fitted, recipe: Recipe) -> Callable[[Batch], Protection]:
         for key, captions, words in zip(batch.keys, batch.captions, planted, strict=True):
             said = (*words, *vocabulary.content(captions, content.content_words))
             sums.append(stripes(symbols_of(said, dealt, seed), size, generator(seed, "phase", key)))
-        noise = (torch.stack(sums) * content.loudness * budget.reach).clamp(-budget.reach, budget.reach)
+        gray = (torch.stack(sums) * content.loudness * budget.reach).clamp(-budget.reach, budget.reach)
+        noise = gray[:, None].expand_as(batch.images)
         return Protection(batch.keys, to_int8(budget.project(batch.images, noise)), planted)
 
     return protect
