@@ -8,7 +8,6 @@ in per cent of the noise that was made before mask and floor (its projection; 10
 """
 
 import argparse
-import hashlib
 import io
 import shutil
 from pathlib import Path
@@ -16,19 +15,16 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-import torch
 from common import DATA, ROOT, RUNS, protect, save, table
 from PIL import Image
 
-from protect.batches import to_images
 from protect.images import to_view
 from protect.photos.formats import read_still
-from protect.photos.pixels import view_of
+from protect.photos.photo import noise_of
 from protect.photos.ready import EPSILON, SIZE, ready_protector
 from protect.photos.record import PhotoRecord, read_records
 from protect.photos.strength import STRENGTHS
 from protect.protector import Protector
-from protect.types import Batch
 
 PHOTOS = ("Bridge", "Dragonfly", "Wine", "free", "friends", "life")  # 3 to 16 megapixels, flat and textured
 SITES = (2048, 1080, 512)
@@ -72,7 +68,7 @@ def chosen(names: str) -> Path:
 
 def survival(made: Protector, clean: Path, protected: Path, record: PhotoRecord, scale: float) -> dict[str, float]:
     """Per cent of the noise at training size, in the file itself and after each site."""
-    noise = scale * noise_of(made, clean, record)
+    noise = scale * made_noise(made, clean, record)
     pictures = [Image.open(path).convert("RGB") for path in (clean, protected)]
     left = {}
     for site in (0, *SITES):
@@ -81,14 +77,13 @@ def survival(made: Protector, clean: Path, protected: Path, record: PhotoRecord,
     return left
 
 
-def noise_of(made: Protector, path: Path, record: PhotoRecord) -> np.ndarray:
-    """The noise that was made for a photo, 3 x 224 x 224 in 255ths, before mask and floor."""
-    view = view_of(read_still(path, MOST_PIXELS).image, made.size)
-    key = hashlib.sha256(view.tobytes()).hexdigest()
-    protection = made.protect(Batch((key,), to_images(torch.from_numpy(view[None])), ((record.caption_before,),)))
-    if not record.caption.startswith(" ".join(protection.words[0])):
+def made_noise(made: Protector, path: Path, record: PhotoRecord) -> np.ndarray:
+    """The noise that was made for what a model sees of a photo, 3 x 224 x 224 in 255ths, before mask and floor."""
+    noise, words, size = noise_of(made, read_still(path, MOST_PIXELS).image, record.caption_before)
+    if not record.caption.startswith(" ".join(words)):
         raise SystemExit(f"{record.name}: its caption has other words than its noise; the recipe has changed")
-    return protection.noise[0].numpy().astype(np.float32)
+    edge = (noise.shape[-1] - size) // 2
+    return noise[:, edge : edge + size, edge : edge + size].astype(np.float32)
 
 
 def at_site(picture: Image.Image, longest: int) -> np.ndarray:

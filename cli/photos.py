@@ -26,7 +26,11 @@ def photos(
 ) -> int:  # fmt: skip
     """Protect every photo below DIR and write it under the same name below OUT; DIR is never changed.
 
-    The same command again does only what is new or has changed.
+    The caption that is found first (--caption-from) stays as it is and goes to every place that held one; for a photo
+    without any a text is suggested. Post each photo with its text: the noise goes with its words.
+
+    The same command again does only what is new or has changed. Words that most captions have tell no photo from
+    another and get no noise of their own; they are counted once, by the first run.
     """
     settings = build(PhotoSettings, values)
     from protect.photos.job import make_job, protect_photos

@@ -20,7 +20,10 @@ from protect.settings import PhotoSettings
 def watch(
     source: Path, out: Path, protector: Path | None, interval: float, quiet: bool, **values: Any
 ) -> int:  # fmt: skip
-    """Protect what is in DIR and what is dropped into it, as `protect photos` does, until stopped with Ctrl-C."""
+    """Protect what is in DIR and what is dropped into it, as `protect photos` does, until stopped with Ctrl-C.
+
+    Which words are frequent is counted once, in the captions that are in DIR when OUT is made.
+    """
     settings = build(PhotoSettings, values)
     if not interval > 0:
         raise click.UsageError(f"--interval: expected seconds above 0, got {interval:g}")

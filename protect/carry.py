@@ -49,17 +49,22 @@ def see(image: Image.Image, size: int) -> Image.Image:
     return image.resize((size, size), Image.Resampling.BICUBIC, (left, top, right, bottom))
 
 
-def carry(noise: np.ndarray, height: int, width: int, epsilon: int | float, rounds: int = 3) -> np.ndarray:
+def carry(
+    noise: np.ndarray, height: int, width: int, epsilon: int | float, rounds: int = 3, size: int | None = None
+) -> np.ndarray:
     """Noise for a height x width photo, float32 HxWxC in 255ths and within +-epsilon.
 
-    `noise` is int8 or float32 CxSxS. Outside the attacker's centre crop the pattern goes on periodically. A photo
-    whose shorter side is S gets exactly the noise; a smaller one the least-squares noise of its size.
+    `noise` is int8 or float32 CxNxN, its middle the `size` x `size` (N without it) of the attacker's centre crop.
+    Beyond the noise the pattern goes on periodically. A photo whose shorter side is `size` gets exactly the noise;
+    a smaller one the least-squares noise of its size.
     """
-    size = noise.shape[-1]
-    if noise.ndim != 3 or noise.shape[1] != size or noise.dtype not in (np.int8, np.float32):
-        raise ValueError(f"noise: expected int8 or float32 CxSxS, got {noise.dtype} {noise.shape}; make it square")
+    size, side = size or noise.shape[-1], noise.shape[-1]
+    if noise.ndim != 3 or noise.shape[1] != side or noise.dtype not in (np.int8, np.float32):
+        raise ValueError(f"noise: expected int8 or float32 CxNxN, got {noise.dtype} {noise.shape}; make it square")
+    if size > side:
+        raise ValueError(f"noise: expected at least the crop of {size} pixels, got {side}; make it larger")
     down, across = sides(height, width, size)
-    place = np.ix_(_wrap(down, size), _wrap(across, size))
+    place = np.ix_(_wrap(down, size, side), _wrap(across, size, side))
     carried = np.empty((height, width, len(noise)), np.float32)
     for channel, plane in enumerate(noise):
         wanted = np.clip(plane[place].astype(np.float32), -epsilon, epsilon)
@@ -90,6 +95,11 @@ def stretched(plane: np.ndarray, height: int, width: int, rows: int = STRIP) -> 
         box = (0, top * scale, plane.shape[1], min(plane.shape[0], (top + count) * scale))
         parts = [np.asarray(c.resize((width, count), Image.Resampling.BICUBIC, box)) for c in channels]
         yield top, np.stack(parts, axis=-1)
+
+
+def room(height: int, width: int, size: int) -> int:
+    """Side of the square noise that covers the whole frame of a photo, its middle the centre crop."""
+    return max(size + 2 * max(side.crop, side.span - side.crop - size) for side in sides(height, width, size))
 
 
 def bring_back(change: np.ndarray, size: int) -> np.ndarray:
@@ -135,5 +145,6 @@ def _source(side: Side, start: int, span: int) -> tuple[float, float]:
     return start * side.length / side.frame, (start + span) * side.length / side.frame
 
 
-def _wrap(side: Side, size: int) -> np.ndarray:
-    return (np.arange(side.span) - side.crop) % size
+def _wrap(across: Side, size: int, side: int) -> np.ndarray:
+    """For each pixel of the frame its place in a noise of `side` pixels, in whose middle the crop of `size` lies."""
+    return (np.arange(across.span) - across.crop + (side - size) // 2) % side

@@ -4,7 +4,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from protect.carry import PANORAMA, bring_back, carry, grid, inverse, least_norm, resampler, see, sides, stretched
+from protect.carry import (
+    PANORAMA,
+    bring_back,
+    carry,
+    grid,
+    inverse,
+    least_norm,
+    resampler,
+    room,
+    see,
+    sides,
+    stretched,
+)
 
 
 def signs(size: int, epsilon: int = 8, seed: int = 0) -> np.ndarray:
@@ -75,6 +87,27 @@ def test_the_pattern_goes_on_outside_the_crop():
     np.testing.assert_array_equal(change[:, :12], change[:, 16:28])
 
 
+@pytest.mark.parametrize(("height", "width"), [(16, 40), (40, 16), (16, 16), (16, 41)])
+def test_noise_made_for_the_whole_frame_goes_on_as_it_is(height, width):
+    wide = signs(room(height, width, 16))
+    change = carry(wide, height, width, 8, size=16)
+    edge = (wide.shape[-1] - 16) // 2
+    top, left = (edge - side.crop for side in sides(height, width, 16))
+    np.testing.assert_array_equal(change.transpose(2, 0, 1), wide[:, top : top + height, left : left + width])
+
+
+def test_the_middle_of_a_wider_noise_is_what_comes_back():
+    wide = signs(room(375, 500, 64))
+    edge = (len(wide[0]) - 64) // 2
+    back = bring_back(carry(wide, 375, 500, 8, size=64), 64)
+    assert correlation(back, wide[:, edge : edge + 64, edge : edge + 64]) > 0.98
+
+
+def test_noise_smaller_than_the_crop_is_refused():
+    with pytest.raises(ValueError, match="expected at least the crop of 32 pixels, got 16"):
+        carry(signs(16), 40, 50, 8, size=32)
+
+
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 3000), (3000, 2), (8, 2000)])
 def test_extreme_shapes(height, width):
     change = carry(signs(32), height, width, 8)
@@ -119,7 +152,7 @@ def test_resampler_is_pillows_resize():
     "noise", [np.zeros((3, 4, 5), np.int8), np.zeros((3, 4, 4), np.float64), np.zeros((4, 4), np.int8)]
 )
 def test_bad_noise_is_refused(noise):
-    with pytest.raises(ValueError, match="expected int8 or float32 CxSxS, got"):
+    with pytest.raises(ValueError, match="expected int8 or float32 CxNxN, got"):
         carry(noise, 10, 10, 8)
 
 

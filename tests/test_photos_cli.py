@@ -22,7 +22,7 @@ def test_photos_says_what_it_does_and_what_it_did(command, source, tmp_path, mon
     first, *lines, last = ran.out.splitlines()
     assert first == "2 photos protected, 1 files skipped, 0 failed: out"
     assert last == "never publish out/_protect/private: it undoes the protection"
-    assert "the text to post with each photo: out/captions.csv" in lines
+    assert "post each photo with its text in out/captions.csv: the noise goes with these words" in lines
     progress = ran.err.splitlines()
     assert [line.split(": ")[:2] for line in progress] == [
         ["protected", "a.jpg"], ["protected", "b.png"], ["skipped", "captions.csv"]]  # fmt: skip

@@ -84,6 +84,12 @@ def test_no_original_and_no_former_caption_outside_the_private_folder(gallery):
     assert not any(b"a former caption" in path.read_bytes() for path in public)
 
 
+def test_a_caption_that_was_not_changed_is_no_former_one(gallery):
+    same, changed = record("a.jpg", caption="a boat", caption_before="a boat"), record("b.jpg", caption_before="old")
+    photos = listed(gallery(same, changed))["photos"]
+    assert "former" not in photos[0] and photos[1]["former"] == "old"
+
+
 def test_private_files_are_for_their_owner(gallery):
     folder = gallery(record("a.jpg")) / FOLDER
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}

@@ -1,6 +1,5 @@
 """A folder of photos as a whole: what is written, what a second run does, and what no file gives away."""
 
-import hashlib
 import io
 import json
 import os
@@ -13,10 +12,9 @@ import time
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from protect.batches import to_images
+from protect.caption_words import Vocabulary
 from protect.captions import captions_of
 from protect.carry import bring_back
 from protect.files import write_whole
@@ -24,15 +22,16 @@ from protect.photos.formats import read_still
 from protect.photos.iptc import jpeg_segment, write_iptc
 from protect.photos.job import make_job, protect_photos
 from protect.photos.leaks import scan_photos
-from protect.photos.pixels import view_of
-from protect.photos.ready import EPSILON, own_key, ready_protector
+from protect.photos.photo import noise_of
+from protect.photos.ready import EPSILON, own_key, own_words, ready_protector
 from protect.photos.record import PhotoRecord, append_record, read_records, records_path, write_records
 from protect.photos.samples import is_photo_folder, photo_samples
+from protect.photos.strength import STRENGTHS
 from protect.photos.summary import estimate, status_line, summary
+from protect.photos.visibility import visible_change
 from protect.photos.xmp import write_xmp
 from protect.plan import PlanError
 from protect.settings import FitSettings, NoiseSettings, PhotoSettings, Recipe
-from protect.types import Batch
 
 CLEAN = "a clean caption of a harbour"
 EXIFTOOL = pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")
@@ -154,15 +153,14 @@ def test_kind_size_and_figures_of_each_photo(source, done):
 def test_the_noise_is_the_protectors(source, done):
     """What the attacker's view of the written photo differs by goes along with the noise of the photo's words."""
     out, records = done
-    protector, record = ready_protector(7), records["grey.png"]
-    view = view_of(read_still(source / "grey.png", 10**7).image, 48)
-    key = hashlib.sha256(view.tobytes()).hexdigest()
-    protection = protector.protect(Batch((key,), to_images(torch.from_numpy(view[None])), (("",),)))
-    assert record.caption == " ".join(protection.words[0])
+    image, record = Image.open(source / "grey.png"), records["grey.png"]
+    noise, words, size = noise_of(ready_protector(7), image, "")
+    assert record.caption == " ".join(words)
     before, after = (np.asarray(Image.open(folder / "grey.png"), np.float32) for folder in (source, out))
-    seen = bring_back((after - before)[..., None], 48)
-    luma = np.tensordot([0.299, 0.587, 0.114], protection.noise[0].numpy(), 1)
-    assert np.corrcoef(seen.ravel(), luma.ravel())[0, 1] > 0.5
+    seen = bring_back((after - before)[..., None], size)
+    edge = (noise.shape[-1] - size) // 2
+    luma = np.tensordot([0.299, 0.587, 0.114], noise[:, edge : edge + size, edge : edge + size], 1)
+    assert size == min(image.size) and np.corrcoef(seen.ravel(), luma.ravel())[0, 1] > 0.5
 
 
 def test_originals_are_untouched(source, done, photo_bytes):
@@ -442,6 +440,80 @@ def test_without_a_seed_two_folders_get_different_words(small, tmp_path):
     root, _ = small
     records = [run(root, tmp_path / name, PhotoSettings())[0]["b.jpg"].caption for name in ("one", "two", "one")]
     assert records[0] == records[2] != records[1]
+
+
+@pytest.fixture
+def captioned(tmp_path, photo_bytes):
+    """A folder of 24 photos of the same place: captions in sidecars, and in the last four inside."""
+    root = tmp_path / "rome"
+    root.mkdir()
+    for number in range(24):
+        text, exif = f"Ann at the forum, {'fountain' if number % 3 else 'column'} {number}", Image.Exif()
+        if number < 20:
+            (root / f"{number:02}.txt").write_text(text)
+        else:
+            exif[0x010E] = text
+        picture = Image.open(io.BytesIO(photo_bytes(seed=number)))
+        picture.save(root / f"{number:02}.jpg", exif=exif)
+    return root
+
+
+def test_words_that_stand_in_most_captions_get_no_noise(captioned, tmp_path):
+    job = make_job(captioned, tmp_path / "out", PhotoSettings(seed=7))
+    counted = job.protector.hash
+    assert counted != ready_protector(7).hash
+    kept = json.loads((tmp_path / "out/_protect/private/words.json").read_text())
+    assert kept["pictures"] == 24 and kept["count"] == {"ann": 24, "at": 24, "the": 24, "forum": 24,
+                                                        "fountain": 16, "column": 8}  # fmt: skip
+    image = Image.open(captioned / "05.jpg")
+    noises = [noise_of(job.protector, image, text)[0] for text in ("Ann, forum, column", "column", "Ann, fountain")]
+    assert np.array_equal(noises[0], noises[1]) and not np.array_equal(noises[0], noises[2])
+
+
+def test_photos_that_come_later_change_no_byte_of_the_others(captioned, tmp_path, photo_bytes):
+    out = tmp_path / "out"
+    run(captioned, out)
+    before = changed_files(out)
+    for number in range(24, 30):
+        (captioned / f"{number}.jpg").write_bytes(photo_bytes(seed=number))
+        (captioned / f"{number}.txt").write_text("Ben on a boat")
+    _, fresh = run(captioned, out)
+    assert fresh == [f"{number}.jpg" for number in range(24, 30)]
+    assert {name: data for name, data in changed_files(out).items() if name in before} | {
+        "captions.csv": before["captions.csv"]
+    } == before
+
+
+def test_a_few_captions_say_nothing_of_all(captioned, tmp_path):
+    for path in [*captioned.glob("1*"), *captioned.glob("2*")]:
+        path.unlink()
+    assert make_job(captioned, tmp_path / "out", PhotoSettings(seed=7)).protector.hash == ready_protector(7).hash
+
+
+def test_words_are_counted_once_and_never_by_a_dry_run(tmp_path):
+    counted = []
+
+    def count():
+        counted.append(1)
+        return Vocabulary(30, {"boat": 3})
+
+    assert own_words(tmp_path, count, dry=True) == own_words(tmp_path, count) == own_words(tmp_path, count)
+    assert len(counted) == 2 and stat.S_IMODE((tmp_path / "words.json").stat().st_mode) == 0o600
+    for broken in ("", "[]", '{"pictures": 3, "count": [1]}'):
+        (tmp_path / "words.json").write_text(broken)
+        with pytest.raises(ValueError, match="expected the words this tool has counted"):
+            own_words(tmp_path, count)
+
+
+@pytest.mark.parametrize("size", [(60, 90), (90, 60), (300, 90)])
+def test_the_gratings_go_on_over_the_whole_photo(size):
+    """No seam: beside the centre crop neighbours differ no more than within it."""
+    flat = Image.new("RGB", size, (120, 120, 120))
+    noise, _, side = noise_of(ready_protector(3), flat, "a boat")
+    change, _ = visible_change(flat, noise, 8.0, STRENGTHS["balanced"], side)
+    long = change if size[1] > size[0] else change.transpose(1, 0, 2)
+    steps = np.abs(np.diff(long, axis=0)).mean(axis=(1, 2))
+    assert steps.max() < 2.5 * np.median(steps)
 
 
 def test_a_protector_of_ones_own(small, tmp_path):

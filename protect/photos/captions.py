@@ -1,6 +1,6 @@
-"""The caption of a photo: where it is looked for, and how the protected one goes back to every place it stood.
+"""The caption of a photo: where it is looked for, and how the published one goes back to every place it stood.
 
-A caption is one line: line breaks become spaces, so that no line of it is left without the words.
+A caption is one line: line breaks become spaces, so that the same text stands everywhere.
 """
 
 import csv

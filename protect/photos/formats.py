@@ -4,6 +4,7 @@ import io
 import math
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -74,6 +75,22 @@ def read_still(path: Path, max_pixels: int) -> Still:
     """
     with path.open("rb") as file:
         return decode_still(file, max_pixels)
+
+
+def read_head(path: Path, max_pixels: int) -> Metadata:
+    """What stands beside the pixels of a JPEG or TIFF, without decoding one; of other kinds, and of damage, nothing.
+
+    Readers of the other kinds decode the picture, or allocate it, before they give its texts away.
+    """
+    with suppress(Exception), path.open("rb") as file, warnings.catch_warnings():  # parsers raise nearly anything
+        warnings.simplefilter("ignore")
+        kind = kind_of(file.read(HEAD))
+        file.seek(0)
+        if kind in ("JPEG", "TIFF"):
+            image = OPENERS[kind](file)
+            check_size(image.size, max_pixels)
+            return read_metadata(image)
+    return Metadata()
 
 
 def decode_still(file: io.BufferedIOBase, max_pixels: int) -> Still:

@@ -107,7 +107,7 @@ def _photo(record: PhotoRecord) -> dict[str, Any]:
         "path": quote(os.fsencode(record.name)),
         "status": record.status,
         "reason": _readable(record.reason),
-        "former": _readable(record.caption_before),
+        "former": _readable(record.caption_before) if record.caption != record.caption_before else "",
         "caption": _readable(record.caption),
         "from": record.caption_from,
         "suggested": record.suggested,

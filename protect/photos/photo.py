@@ -11,9 +11,10 @@ import torch
 from PIL import Image
 
 from protect.batches import to_images
+from protect.carry import room
 from protect.distortion import Distortion
 from protect.files import write_whole
-from protect.photos.captions import Caption, find_caption, new_sidecars, sidecar_texts
+from protect.photos.captions import find_caption, new_sidecars, sidecar_texts
 from protect.photos.formats import Still, Unsuited, decode_still, encode_still, read_still
 from protect.photos.metadata import Written, new_metadata
 from protect.photos.pixels import compare, view_of, with_noise
@@ -64,11 +65,11 @@ def protect_photo(
         raise Marked("protected already by this tool")
     texts = sidecar_texts(entry)
     caption = find_caption(entry, still.metadata, listed, settings.caption_from, texts)
-    noise, words = _noise(protector, still, caption)
+    noise, words, size = noise_of(protector, still.image, caption.text)
     text = write_words(caption.text, words, protector.recipe.trigger.trigger_style).strip()
     new = new_metadata(still.metadata, text, still.image.size, settings)
     strength = STRENGTHS[settings.strength]
-    change, fit = visible_change(still.image, noise, protector.recipe.noise.epsilon, strength)
+    change, fit = visible_change(still.image, noise, protector.recipe.noise.epsilon, strength, size)
     data, measured, scale = _within_floor(still, change, fit.epsilon, strength.floor, new, settings)
     record = PhotoRecord(
         name=entry.name,
@@ -90,16 +91,23 @@ def protect_photo(
     return Protected(record, data, new_sidecars(entry, texts, text, settings.opt_out))
 
 
-def _noise(protector: Protector, still: Still, caption: Caption) -> tuple[np.ndarray, Words]:
-    """Noise (int8 3xSxS) and words; they hang on what the photo shows, so that copies of it get the same.
+def noise_of(protector: Protector, image: Image.Image, caption: str) -> tuple[np.ndarray, Words, int]:
+    """Noise (int8 3xNxN), words, and the side of the noise's middle that a model sees of the photo.
 
-    Gratings and textures fit any size: a photo smaller than the protector's views gets them at its own.
+    They hang on what the photo shows, so that copies of it get the same. Gratings and textures fit any size: a photo
+    smaller than the protector's views gets them at its own. Gratings wave, so that no piece of them fits beside
+    another: they are made for the whole photo, not for the square in its middle alone.
     """
-    own = protector.recipe.fit.method in ("content", "code")
-    view = view_of(still.image, min(protector.size, *still.image.size) if own else protector.size)
+    method = protector.recipe.fit.method
+    size = min(protector.size, *image.size) if method in ("content", "code") else protector.size
+    view = view_of(image, size)
     key = hashlib.sha256(view.tobytes()).hexdigest()
-    protection = protector.protect(Batch((key,), to_images(torch.from_numpy(view[None])), ((caption.text,),)))
-    return protection.noise[0].numpy(), protection.words[0]
+    seen = to_images(torch.from_numpy(view[None]))
+    if method == "content":  # of a picture it takes the size alone; where a pixel cannot move, `with_noise` knows
+        side = room(image.height, image.width, size)
+        seen = torch.full((1, 3, side, side), 0.5)
+    protection = protector.protect(Batch((key,), seen, ((caption,),)))
+    return protection.noise[0].numpy(), protection.words[0], size
 
 
 def _within_floor(

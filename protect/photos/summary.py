@@ -60,7 +60,7 @@ def _lines(total: dict[str, Any], records: Sequence[PhotoRecord], out: Path) -> 
     yield f"{total['protected']} photos protected, {total['skipped']} files skipped, {total['failed']} failed: {out}"
     if total["protected"]:
         yield f"distortion: PSNR {total['psnr']:.1f} dB, SSIM {total['ssim']:.4f} at display size"
-        yield f"the text to post with each photo: {out / 'captions.csv'}"
+        yield f"post each photo with its text in {out / 'captions.csv'}: the noise goes with these words"
     if total["without_caption"]:
         yield f"{total['without_caption']} photos had no caption: the texts in the list are suggestions"
     if total["lowered"]:
