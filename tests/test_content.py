@@ -11,7 +11,7 @@ from protect.alphabet import vetted_words
 from protect.batches import Window
 from protect.gratings import PERIOD, WAVES
 from protect.methods import content
-from protect.methods.content import deal, symbols_of
+from protect.methods.content import Deal
 from protect.protector import fit
 from protect.settings import ContentSettings, FitSettings, NoiseSettings, Recipe, TriggerSettings
 from protect.types import Batch
@@ -93,10 +93,10 @@ def test_another_key_deals_other_gratings():
 
 def test_the_frequent_words_are_dealt_evenly():
     words = [f"word{number}" for number in range(2 * len(WAVES))]
-    dealt = deal(words, 3)
-    assert sorted(dealt[word] for word in words[: len(WAVES)]) == list(range(len(WAVES)))
-    assert symbols_of(words, dealt, 3) == list(range(len(WAVES)))
-    assert 0 <= symbols_of(["never counted"], dealt, 3)[0] < len(WAVES)
+    dealt = Deal.of(words, 3)
+    assert sorted(dealt.known[word] for word in words[: len(WAVES)]) == list(range(len(WAVES)))
+    assert dealt.of_words(words) == list(range(len(WAVES)))
+    assert 0 <= dealt.of_words(["never counted"])[0] < len(WAVES)
 
 
 def test_no_more_words_than_asked_for_get_a_grating():

@@ -1,12 +1,13 @@
-"""Noise that says what the caption says: every word that tells pictures apart has a grating, in every picture.
+"""Noise that says what the caption says: every word that tells pictures apart has a grating, the same in all of them.
 
 The shortcut needs no planted words. It is the caption itself: a network that reads stripes matches picture and text
-as well as one that knows what is shown, and can do so much sooner. So captions stay untouched, and there is nothing
-to strip. Which word has which grating is drawn from the key; where the stripes begin, from the picture's own.
+nearly as well as one that knows what is shown, and sooner. So captions stay untouched, and there is nothing to strip.
+Which word has which grating is drawn from the user's key; where the stripes begin, from the sample's as well.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -44,7 +45,7 @@ def protector(fitted: Fitted, recipe: Recipe) -> Callable[[Batch], Protection]:
     """An image's noise comes from its captions and its key alone."""
     pictures, counted = json.loads(fitted.tensors[VOCABULARY].numpy().tobytes())
     vocabulary, seed = Vocabulary(pictures, dict(counted)), recipe.fit.seed
-    dealt = deal(vocabulary.telling(), seed)
+    gratings = Deal.of(vocabulary.telling(), seed)
     budget, content = Budget(recipe.noise.epsilon), recipe.content
 
     def protect(batch: Batch) -> Protection:
@@ -52,7 +53,7 @@ def protector(fitted: Fitted, recipe: Recipe) -> Callable[[Batch], Protection]:
         sums = []
         for key, captions, words in zip(batch.keys, batch.captions, planted, strict=True):
             said = (*words, *vocabulary.content(captions, content.content_words))
-            sums.append(stripes(symbols_of(said, dealt, seed), size, generator(seed, "phase", key)))
+            sums.append(stripes(gratings.of_words(said), size, generator(seed, "phase", key)))
         gray = (torch.stack(sums) * content.loudness * budget.reach).clamp(-budget.reach, budget.reach)
         noise = gray[:, None].expand_as(batch.images)
         return Protection(batch.keys, to_int8(budget.project(batch.images, noise)), planted)
@@ -60,20 +61,26 @@ def protector(fitted: Fitted, recipe: Recipe) -> Callable[[Batch], Protection]:
     return protect
 
 
-def deal(words: Sequence[str], seed: int) -> dict[str, int]:
-    """A grating for each word: the most frequent ones get all different ones, in an order drawn from the key."""
-    order = _permutation(seed)
-    return {word: order[place % len(order)] for place, word in enumerate(words)}
+@dataclass(frozen=True)
+class Deal:
+    """Which grating each word has: the most frequent ones all different ones, others one by their hash."""
 
+    seed: int
+    order: tuple[int, ...]
+    known: Mapping[str, int]
 
-def symbols_of(words: Sequence[str], dealt: Mapping[str, int], seed: int) -> list[int]:
-    """The gratings of these words, without repetition; a word that nobody counted has one by its hash."""
-    order = _permutation(seed)
-    return sorted({dealt[w] if w in dealt else order[derive(seed, "grating", w) % len(order)] for w in words})
+    @classmethod
+    def of(cls, words: Sequence[str], seed: int) -> "Deal":
+        """Dealt from the key; `words` are those that were counted, the most frequent first."""
+        order = torch.randperm(len(WAVES), generator=generator(seed, "gratings")).tolist()
+        return cls(seed, tuple(order), {word: order[place % len(order)] for place, word in enumerate(words)})
 
+    def of_words(self, words: Iterable[str]) -> list[int]:
+        """The gratings of these words, without repetition."""
+        return sorted({self.known.get(word, self._by_hash(word)) for word in words})
 
-def _permutation(seed: int) -> list[int]:
-    return torch.randperm(len(WAVES), generator=generator(seed, "gratings")).tolist()
+    def _by_hash(self, word: str) -> int:
+        return self.order[derive(self.seed, "grating", word) % len(self.order)]
 
 
 def _planted(batch: Batch, alphabet: tuple[Words, ...], recipe: Recipe) -> tuple[Words, ...]:
