@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,13 @@ from protect.photos.samples import photo_samples
 from protect.plan import MARKER, PEEKED, Plan, PlanError, readable
 from protect.protector import Protector, fit
 from protect.seeds import derive
-from protect.settings import PublishSettings, Recipe
+from protect.settings import USUAL_SIZE, PublishSettings, Recipe
 from protect.shard_job import Ready, marker, prepare, protect_shard
 from protect.surrogate import choose_device, image_size
 from protect.types import Sample
 
 JOB, PROTECTOR = "job.json", "protector"
+MEASURED = 64  # pictures whose size is looked at before a fit without a surrogate
 SMALL = 128 * 128  # pixels of a picture that is not worth a thread of its own
 
 
@@ -114,16 +115,29 @@ def fill_window(shards: Sequence[Path], recipe: Recipe, publish: PublishSettings
 def window_of(samples: Iterator[Sample], recipe: Recipe, publish: PublishSettings) -> Window:
     """The first usable pairs among the samples, until the window is full."""
     fit_settings = recipe.fit
-    window = Window(
-        image_size(fit_settings.surrogate, choose_device(fit_settings.device), fit_settings.size),
-        fit_settings.window,
-    )
+    size, samples = _view_size(samples, recipe, publish)
+    window = Window(size, fit_settings.window)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         while not window.full and (some := list(islice(samples, fit_settings.batch))):
             for pair in pool.map(lambda sample: _pair(sample, publish, window.size), some):
                 if pair and not window.full:
                     window.add(*pair)
     return window
+
+
+def _view_size(samples: Iterator[Sample], recipe: Recipe, publish: PublishSettings) -> tuple[int, Iterator[Sample]]:
+    """The side of views and noise, and the samples once more.
+
+    Without a surrogate it is what most CLIPs take, or that of the pictures where these are smaller: three of four of
+    the first ones are at least that large.
+    """
+    settings = recipe.fit
+    if settings.size or settings.method != "content":
+        return image_size(settings.surrogate, choose_device(settings.device), settings.size), samples
+    first = list(islice(samples, MEASURED))
+    items = [prepare(sample, publish, 32) for sample in first]
+    sides = sorted(min(item.photo.size) for item in items if isinstance(item, Ready))
+    return min([USUAL_SIZE, *sides[len(sides) // 4 :]]), chain(first, samples)
 
 
 def _pair(sample: Sample, publish: PublishSettings, size: int) -> tuple[str, np.ndarray, tuple[str, ...]] | None:

@@ -22,6 +22,7 @@ UNLEARN_METHODS = (
 )
 GEOMETRIES = ("auto", "sphere", "meru", "hycoclip")
 CONSISTENCY = ("batch", "coordinates")
+USUAL_SIZE = 224  # what most CLIPs see a picture at
 COUNTED = 2048  # pairs whose captions show which words are frequent
 BY_SHARE = f"{AUTO}: what suits the share"
 
@@ -55,7 +56,9 @@ class FitSettings:
         ("auto",), "tiny-resnet, tiny-vit, open_clip names or Hugging Face CLIP folders; several take turns"
     )
     pretrained: str = knob("", "weights for the surrogate: an open_clip tag or a checkpoint path")
-    size: int = knob(0, "training resolution the noise is made at, in pixels (0: the surrogate's own)")
+    size: int = knob(
+        0, f"pixels that the noise is made for (0: the surrogate's own; content: the pictures', {USUAL_SIZE} at most)"
+    )
     window: int = knob(8192, "pairs to fit on, at most; phase 2 protects any number")
     batch: int = knob(128, "pairs in a batch")
     seed: int = knob(0, "one seed for everything: same input, same seed, same bytes")

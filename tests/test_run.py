@@ -407,3 +407,17 @@ def test_no_tar_among_the_shards(tmp_path, source, half_written):
     with pytest.raises(ShardError, match=r"00001\.tar"):
         protect_shards(plan, recipe(), protector)
     assert half_written(plan.out) == [] and (plan.out / "00000.tar").exists()
+
+
+@pytest.mark.parametrize(
+    ("sides", "size", "made_for"),
+    [((48, 90, 300, 400), 0, 90), ((300, 400, 500), 0, 224), ((48, 90, 300, 400), 32, 32)],
+    ids=["small pictures", "large ones", "as asked for"],
+)
+def test_noise_without_a_surrogate_is_made_for_the_size_that_pictures_have(
+    make_shard, photo_bytes, tmp_path, sides, size, made_for
+):
+    pairs = {f"{i}": {"jpg": photo_bytes(size=(side + 20, side)), "txt": f"a {i}"} for i, side in enumerate(sides)}
+    shard = make_shard(tmp_path / "00000.tar", pairs)
+    window = fill_window([shard], Recipe(FitSettings(size=size)), PUBLISH)
+    assert window.size == made_for and len(window) == len(sides)
