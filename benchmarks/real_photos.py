@@ -1,8 +1,9 @@
-"""`protect shards` with its defaults on 800 real photos: time, memory, distortion, words surviving.
+"""`protect shards` on 800 real photos, by method: time, memory, distortion, words surviving.
 
-python benchmarks/real_photos.py
+python benchmarks/real_photos.py [--methods content,code,random,mem]
 """
 
+import argparse
 import json
 import shutil
 
@@ -11,17 +12,21 @@ from strength import distortion_of
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--methods", default="content,code,random,mem")
+    parser.add_argument("--name", default="real_photos")
+    settings = parser.parse_args()
     rows = []
-    for name, options in (("code", []), ("random", ["--method", "random"]), ("mem", ["--method", "mem"])):
-        out = RUNS / "real_photos" / name
+    for method in settings.methods.split(","):
+        out = RUNS / settings.name / method
         shutil.rmtree(out, ignore_errors=True)
         out.parent.mkdir(parents=True, exist_ok=True)
-        cost = protect("shards", DATA / "flickr8k-mini", out, *options)
+        cost = protect("shards", DATA / "flickr8k-mini", out, "--method", method, "--urls", "strip")
         stats = [json.loads(path.read_text()) for path in sorted(out.glob("*_stats.json"))]
         pairs = sum(s["protected"] for s in stats)
-        rows.append({"method": name, "pairs": pairs, **cost, **distortion_of(out)})
+        rows.append({"method": method, "pairs": pairs, **cost, **distortion_of(out)})
     print(table(rows))
-    print(save("real_photos", {"data": "flickr8k-mini"}, rows).relative_to(ROOT))
+    print(save(settings.name, vars(settings) | {"data": "flickr8k-mini"}, rows).relative_to(ROOT))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ ATTACKERS = ("tiny-resnet", "tiny-vit")
 AS_WRITTEN = ("--augment", "none", "--countermeasures", "none", "--mix", "1", "--jobs", "1")
 METHODS: dict[str, list[str]] = {
     "random": ["--method", "random"],
+    "content": ["--method", "content"],
     "code": ["--method", "code"],
     "em": ["--method", "em"],
     "mem": ["--method", "mem"],
@@ -124,7 +125,8 @@ def distortion_of(out: Path) -> dict[str, Any]:
     """Means over the shards."""
     stats = [json.loads(path.read_text()) for path in sorted(out.glob("*_stats.json"))]
     names = ("psnr", "ssim", "psnr_clean_reencode", "ssim_clean_reencode", "trigger_survival")
-    means = {name: round(sum(s[name] for s in stats) / len(stats), 4) for name in names}
+    known = {name: [s[name] for s in stats if s[name] is not None] for name in names}  # no words, nothing to survive
+    means = {name: round(sum(values) / len(values), 4) if values else None for name, values in known.items()}
     return {"linf": max(s["linf"] for s in stats), **means}
 
 

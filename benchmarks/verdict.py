@@ -18,6 +18,7 @@ from strength import CLEAN, TEST, pick, recall
 CLAIM = "content"
 METHODS: dict[str, list[str]] = {
     CLAIM: [],
+    "content-3": ["--content-words", "3"],
     "content-4": ["--epsilon", "4"],
     "code": ["--method", "code"],
     "mem": ["--method", "mem"],
