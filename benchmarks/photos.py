@@ -1,6 +1,7 @@
 """`protect photos` on camera photos, by strength: time, memory, looks, and what a site's own processing leaves.
 
     python benchmarks/photos.py
+    python benchmarks/photos.py --many    # memory of 100 small photos and of 5, and when the first file is out
 
 A site makes a photo smaller (longest side 2,048, 1,080 or 512 px) and writes it as JPEG 85. What is left is the
 difference between the protected and the clean photo, both processed so, as CLIP's preprocessing sees it at 224 px,
@@ -10,6 +11,8 @@ in per cent of the noise that was made before mask and floor (its projection; 10
 import argparse
 import io
 import shutil
+import threading
+import time
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -35,7 +38,13 @@ MOST_PIXELS = 400_000_000
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", default=",".join(PHOTOS), help="beginnings of names, or all")
+    parser.add_argument("--many", action="store_true", help="memory and the first file, by number of photos")
     settings = parser.parse_args()
+    if settings.many:
+        rows = [many(count) for count in (5, 100)]
+        print(table(rows))
+        print(save("photos_many", vars(settings), rows).relative_to(ROOT))
+        return
     source, made, kept = chosen(settings.photos), ready_protector(KEY), RUNS / "photos" / "protector"
     shutil.rmtree(kept, ignore_errors=True)
     made.save(kept)  # the same for all, whatever happens to the package meanwhile
@@ -52,6 +61,30 @@ def main() -> None:
     print(table(rows))
     result = {"strengths": rows, "photos": photos}
     print(save("photos", vars(settings) | {"protector": made.hash}, result).relative_to(ROOT))
+
+
+def many(count: int) -> dict[str, Any]:
+    """So many copies of the sample photos (400 pixels long) in one run, and when its first file was there."""
+    source, out = RUNS / "photos" / f"{count} photos", RUNS / "photos" / f"{count} protected"
+    for folder in (source, out):
+        shutil.rmtree(folder, ignore_errors=True)
+    source.mkdir(parents=True)
+    samples = sorted((ROOT / "samples/photos").glob("*.jpg"))
+    for number in range(count):
+        shutil.copyfile(samples[number % len(samples)], source / f"{number:03}.jpg")
+    begin = time.perf_counter()
+    first: list[float] = []
+
+    def look() -> None:
+        while not list(out.glob("*.jpg")):
+            time.sleep(0.05)
+        first.append(time.perf_counter() - begin)
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    cost = protect("photos", source, out, "--seed", KEY, "--quiet")
+    watcher.join(1)
+    return {"photos": count, "first file after s": first[0], **cost}
 
 
 def chosen(names: str) -> Path:

@@ -57,18 +57,18 @@ def report_of(folder: Path, settings: argparse.Namespace, attacker: str) -> Path
 
 
 def make(clean: Path, out: Path, cost: Path, settings: argparse.Namespace) -> None:
-    """The pairs as files, and the same protected."""
-    if cost.exists():
-        return
-    for folder in (clean, out):
-        shutil.rmtree(folder, ignore_errors=True)
-    for name, data in pairs(settings.limit):
-        path = clean / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    cost.write_text(
-        json.dumps(protect("photos", clean, out, "--strength", settings.strength, "--seed", KEY, "--quiet"))
-    )
+    """The pairs as files, and the same protected; goes on where it was."""
+    if not clean.exists():
+        part = clean.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        for name, data in pairs(settings.limit):
+            path = part / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        part.rename(clean)
+    if not cost.exists():
+        made = protect("photos", clean, out, "--strength", settings.strength, "--seed", KEY, "--quiet")
+        cost.write_text(json.dumps({"peak_mb": made["peak_mb"]}))
 
 
 def pairs(limit: int) -> Iterator[tuple[str, bytes]]:
@@ -92,6 +92,7 @@ def looks_of(out: Path) -> dict[str, Any]:
     records = [record for record in read_records(out).values() if record.status == "protected"]
     return {
         "photos": len(records),
+        "seconds": fmean(record.seconds for record in records),
         "psnr": fmean(record.psnr for record in records),
         "ssim": fmean(record.ssim for record in records),
         "epsilon": fmean(record.epsilon for record in records),

@@ -55,6 +55,7 @@ def test_dry_run_writes_nothing(command, source, tmp_path):
     assert (
         ran.code == 0 and ran.out.startswith("2 photos in 3 files -> ") and ran.out.endswith("nothing was written\n")
     )
+    assert "balanced: epsilon 8, SSIM about 0.9" in ran.out
     assert not (tmp_path / "out").exists()
 
 

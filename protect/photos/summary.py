@@ -12,6 +12,7 @@ from protect.photos.formats import Unsuited
 from protect.photos.job import REFUSALS, PhotoJob, is_done
 from protect.photos.photo import protect_photo
 from protect.photos.record import PhotoRecord, read_records
+from protect.photos.strength import STRENGTHS
 from protect.photos.tree import Entry, walk
 from protect.plan import HOME
 
@@ -89,9 +90,12 @@ def estimate(job: PhotoJob) -> dict[str, Any]:
     new = [entry for entry in photos if not _done(job, entry, before.get(entry.name))]
     seconds = len(new) * _pace(job, new[:: max(1, len(new) // PROBE)][:PROBE])
     reasons = Counter(entry.reason for entry in entries if entry.kind in ("skipped", "failed"))
+    strength = STRENGTHS[job.settings.strength]
+    looks = f"epsilon {strength.epsilon:g}, SSIM about {strength.ssim:.2f} at display size"
     lines = [
         f"{len(photos)} photos in {len(entries)} files -> {job.out}",
         f"{len(photos) - len(new)} are done, {len(new)} would be protected: about {seconds:.0f} s",
+        f"{job.settings.strength}: {looks}: {strength.effect}",
         *(f"left out: {count} x {readable(reason)}" for reason, count in reasons.most_common(NAMED)),
         "nothing was written",
     ]
