@@ -1,6 +1,13 @@
-"""The verifier's standard report on collage-64: what is left after countermeasures, methods beside each other.
+r"""The verifier's standard report on collage-64: what is left after countermeasures, methods beside each other.
 
     python benchmarks/verdict.py --epochs 6
+
+What was measured, in parts that are found again:
+
+    python benchmarks/verdict.py --attackers tiny-resnet --methods code,mem --rows scraper-chain,jpeg-75,grayscale,\
+        half-words,subtract-content-means,remove-stripes,strong-augmentation,clean:strong-augmentation
+    python benchmarks/verdict.py --attackers tiny-vit --methods content-3,code --rows none --mix 1
+    python benchmarks/verdict.py --only-table
 
 Protects the first 8,000 pairs with every method, then runs `protect verify` for each attacker, with the default
 method as the claim and the others as further arms. A killed run goes on where it was, and so does one that is asked
@@ -36,6 +43,7 @@ def main() -> None:
     parser.add_argument("--attackers", default=",".join(ROWS))
     parser.add_argument("--methods", default="code,mem,em,random,content-4", help="further arms")
     parser.add_argument("--rows", default="", help="countermeasures (those of the attacker)")
+    parser.add_argument("--mix", default="0.5", help="protected shares of a mixture (1: no mixture)")
     parser.add_argument("--only-table", action="store_true", help="no work, the table of what is there")
     settings = parser.parse_args()
     folder, further = RUNS / "verdict", [name for name in settings.methods.split(",") if name]
@@ -46,8 +54,9 @@ def main() -> None:
         arms = [argument for method in further for argument in ("--arm", f"{method}={folder / method}")]
         for attacker in attackers:
             rows = settings.rows or ROWS[attacker]
-            shared = ("--test", TEST, "--epochs", settings.epochs, "--seeds", settings.seeds, "--jobs", 1)
-            judge(folder / f"{attacker}-report", "--attackers", attacker, "--countermeasures", rows, *arms, *shared)
+            recipe = ("--epochs", settings.epochs, "--seeds", settings.seeds, "--mix", settings.mix, "--jobs", 1)
+            asked = ("--test", TEST, "--attackers", attacker, "--countermeasures", rows)
+            judge(folder / f"{attacker}-report", *asked, *recipe, *arms)
     found = [
         json.loads(path.read_text())
         for attacker in attackers
