@@ -209,7 +209,7 @@ def needed(bench: Bench, settings: argparse.Namespace) -> dict[str, float]:
 
     Less than the towers' own forwards: what is not read of their last layers is left out.
     """
-    surrogate = bench.ours.surrogate
+    surrogate = bench.ours.surrogate.eval()  # norms in training would remember these pictures
     kind, surrogate.autocast_type = surrogate.autocast_type, None
     image = flops(lambda: surrogate.images(bench.batch.images[:1]))
     tokens = bench.tokens()
