@@ -22,7 +22,7 @@ from protect.photos.samples import photo_samples
 from protect.plan import MARKER, PEEKED, Plan, PlanError, readable
 from protect.protector import Protector, fit
 from protect.seeds import derive
-from protect.settings import USUAL_SIZE, PublishSettings, Recipe
+from protect.settings import USUAL_SIZE, FitSettings, PublishSettings, Recipe
 from protect.shard_job import Ready, marker, prepare, protect_shard
 from protect.surrogate import choose_device, image_size
 from protect.types import Sample
@@ -128,12 +128,12 @@ def window_of(samples: Iterator[Sample], recipe: Recipe, publish: PublishSetting
 def _view_size(samples: Iterator[Sample], recipe: Recipe, publish: PublishSettings) -> tuple[int, Iterator[Sample]]:
     """The side of views and noise, and the samples once more.
 
-    Without a surrogate it is what most CLIPs take, or that of the pictures where these are smaller: three of four of
-    the first ones are at least that large.
+    Where no surrogate is used or named it is what most CLIPs take, or that of the pictures where these are smaller:
+    three of four of the first ones are at least that large.
     """
-    settings = recipe.fit
-    if settings.size or settings.method != "content":
-        return image_size(settings.surrogate, choose_device(settings.device), settings.size), samples
+    settings, device = recipe.fit, choose_device(recipe.fit.device)
+    if settings.size or settings.method != "content" or settings.surrogate != FitSettings().surrogate:
+        return image_size(settings.surrogate, device, settings.size), samples
     first = list(islice(samples, MEASURED))
     items = [prepare(sample, publish, 32) for sample in first]
     sides = sorted(min(item.photo.size) for item in items if isinstance(item, Ready))

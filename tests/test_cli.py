@@ -242,7 +242,7 @@ def test_command_line_over_file_over_preset_over_defaults(command, source, tmp_p
     assert (recipe["mem"]["rounds"], recipe["fit"]["size"], recipe["fit"]["method"]) == (3, 32, "random")  # file
     assert recipe["mem"]["surrogate_steps"] == PRESETS["paper"]["surrogate_steps"]  # preset
     assert recipe["fit"]["surrogate"] == list(PRESETS["paper"]["surrogate"])
-    assert recipe["trigger"]["alphabet"] == Recipe().trigger.alphabet  # default
+    assert recipe["code"]["period"] == Recipe().code.period  # default
     job = json.loads((out / "_protect" / "private" / "job.json").read_bytes())
     assert job["publish"]["caption_keys"] == ["caption", "alt"]
 

@@ -421,3 +421,5 @@ def test_noise_without_a_surrogate_is_made_for_the_size_that_pictures_have(
     shard = make_shard(tmp_path / "00000.tar", pairs)
     window = fill_window([shard], Recipe(FitSettings(size=size)), PUBLISH)
     assert window.size == made_for and len(window) == len(sides)
+    named = fill_window([shard], Recipe(FitSettings(size=size, surrogate=("tiny-vit",))), PUBLISH)
+    assert named.size == (size or 64)
