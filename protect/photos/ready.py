@@ -10,9 +10,9 @@ from protect.caption_words import Vocabulary
 from protect.files import write_whole
 from protect.methods import content
 from protect.protector import Protector
-from protect.settings import FitSettings, NoiseSettings, Recipe, TriggerSettings
+from protect.settings import USUAL_SIZE, FitSettings, NoiseSettings, Recipe, TriggerSettings
 
-SIZE = 224  # what most CLIPs see a photo at
+SIZE = USUAL_SIZE
 EPSILON = 8.0
 KEY = "key"
 KEY_BYTES = 16
