@@ -54,7 +54,8 @@ def save(name: str, settings: dict[str, Any], result: Any) -> Path:
         "versions": {name: version(name) for name in PACKAGES},
     }
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"about": about, "settings": settings, "result": result}, indent=1) + "\n")
+    text = json.dumps({"about": about, "settings": settings, "result": result}, indent=1)
+    path.write_text(text.replace(str(ROOT) + "/", "") + "\n")
     return path
 
 
