@@ -25,8 +25,8 @@ from strength import CLEAN, TEST, pick, recall
 CLAIM = "content"
 METHODS: dict[str, list[str]] = {
     CLAIM: [],
-    "content-3": ["--content-words", "3"],
-    "content-4": ["--epsilon", "4"],
+    "content-two-words": ["--content-words", "2"],
+    "content-epsilon-4": ["--epsilon", "4"],
     "code": ["--method", "code"],
     "mem": ["--method", "mem"],
     "em": ["--method", "em"],
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--attackers", default=",".join(ROWS))
-    parser.add_argument("--methods", default="code,mem,em,random,content-4", help="further arms")
+    parser.add_argument("--methods", default="code,mem,em,random,content-epsilon-4", help="further arms")
     parser.add_argument("--rows", default="", help="countermeasures (those of the attacker)")
     parser.add_argument("--mix", default="0.5", help="protected shares of a mixture (1: no mixture)")
     parser.add_argument("--only-table", action="store_true", help="no work, the table of what is there")

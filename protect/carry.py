@@ -102,6 +102,15 @@ def room(height: int, width: int, size: int) -> int:
     return max(size + 2 * max(side.crop, side.span - side.crop - size) for side in sides(height, width, size))
 
 
+def see_around(image: Image.Image, size: int) -> np.ndarray:
+    """What a square noise of `room` pixels covers, uint8 room x room x 3: the whole frame, mirrored beyond it."""
+    side, (down, across) = room(image.height, image.width, size), sides(image.height, image.width, size)
+    (left, right), (top, bottom) = (_source(part, part.start, part.span) for part in (across, down))
+    frame = image.resize((across.span, down.span), Image.Resampling.BICUBIC, (left, top, right, bottom))
+    rows, columns = (_mirrored(part, size, side) for part in (down, across))
+    return np.asarray(frame)[np.ix_(rows, columns)]
+
+
 def bring_back(change: np.ndarray, size: int) -> np.ndarray:
     """The change (HxWxC) after the attacker's resize and centre crop, float32 C x size x size."""
     planes = (np.ascontiguousarray(change[..., c], dtype=np.float32) for c in range(change.shape[-1]))
@@ -143,6 +152,14 @@ def _side(length: int, frame: int, size: int) -> Side:
 def _source(side: Side, start: int, span: int) -> tuple[float, float]:
     """The stretch of the picture that `span` pixels of its frame are made from."""
     return start * side.length / side.frame, (start + span) * side.length / side.frame
+
+
+def _mirrored(across: Side, size: int, side: int) -> np.ndarray:
+    """The other way about: for each place of the noise, the pixel of the frame that lies or is mirrored there."""
+    place = np.arange(side) - (side - size) // 2 + across.crop
+    turn = 2 * across.span - 1
+    place %= turn + 1
+    return np.minimum(place, turn - place)
 
 
 def _wrap(across: Side, size: int, side: int) -> np.ndarray:

@@ -9,16 +9,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+import torch
+from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from protect import __version__
-from protect.batches import Window
+from protect.batches import Window, to_images
+from protect.carry import see_around
 from protect.kept import KeptNoise
 from protect.methods import METHODS, Protect
 from protect.methods.minimise import settled
 from protect.settings import Recipe
-from protect.types import Batch, Fitted, Protection
+from protect.types import Batch, Fitted, Protection, Words
 
 TENSORS, ABOUT, NOISE = "weights.safetensors", "protector.json", "noise.int8"
 
@@ -43,6 +47,16 @@ class Protector:
     def protect(self, batch: Batch) -> Protection:
         """Noise and words for a batch; depends on nothing but the batch and this artefact."""
         return self._protect(batch)
+
+    def protect_whole(self, key: str, image: Image.Image, captions: tuple[str, ...]) -> tuple[np.ndarray, Words, int]:
+        """Noise (int8 3xNxN) for all of an RGB picture, its words, and the side of the centre crop in the middle.
+
+        For a recipe that is `whole`. A picture smaller than the views gets its noise at its own size.
+        """
+        size = min(self.size, *image.size)
+        seen = torch.from_numpy(see_around(image, size)).permute(2, 0, 1)[None]
+        protection = self.protect(Batch((key,), to_images(seen), (captions,)))
+        return protection.noise[0].numpy(), protection.words[0], size
 
     @cached_property
     def hash(self) -> str:

@@ -41,9 +41,11 @@ def publish_image(
     epsilon: int | float,
     settings: PublishSettings,
     measure_reencode: bool = True,
+    size: int | None = None,
 ) -> Published:
     """Write `photo` with the noise (int8 3xSxS, 255ths) at its own size, within +-epsilon.
 
+    `size` is the side of the centre crop in the noise's middle, where the noise covers more than that (`carry`).
     Grey photos get the noise's luma. Epsilon is guaranteed on the decoded file of a lossless format
     (BudgetError otherwise); a lossy one is only measured. Raises ImageError when the file written is not of
     the original's format, size and mode.
@@ -54,7 +56,7 @@ def publish_image(
         noise = np.rint(np.tensordot(LUMA, noise.astype(np.float32), 1))[None].astype(np.int8)
     width, height = photo.size
     whole = math.floor(epsilon)
-    carried = carry(noise, height, width, epsilon)
+    carried = carry(noise, height, width, epsilon, size=size)
     steps = np.clip(np.rint(carried, out=carried), -whole, whole, out=carried).astype(np.int16)
     if photo.deep is not None:
         pixels = np.clip(photo.deep + steps[..., 0].astype(np.int32) * DEEP, 0, 65535).astype(np.uint16)

@@ -132,7 +132,7 @@ def _view_size(samples: Iterator[Sample], recipe: Recipe, publish: PublishSettin
     three of four of the first ones are at least that large.
     """
     settings, device = recipe.fit, choose_device(recipe.fit.device)
-    if settings.size or settings.method != "content" or settings.surrogate != FitSettings().surrogate:
+    if settings.size or not recipe.reads_captions or settings.surrogate != FitSettings().surrogate:
         return image_size(settings.surrogate, device, settings.size), samples
     first = list(islice(samples, MEASURED))
     items = [prepare(sample, publish, 32) for sample in first]

@@ -157,13 +157,16 @@ class CodeSettings:
 
 @dataclass(frozen=True)
 class ContentSettings:
-    """The gratings of the method content: one for each word that a caption says."""
+    """The directions of the method content: one for each word that a caption says."""
 
-    content_words: int = knob(2, "words of a picture's captions that get a grating, at most")
-    loudness: float = knob(1.6, "amplitude of a grating before the sum is cut to epsilon, as a share of epsilon")
+    content_words: int = knob(4, "words of a picture's captions whose directions are made loud, at most")
+    loudness: float = knob(2.0, "amplitude of a loud direction before the sum is cut to epsilon, in epsilons")
+    hush: float = knob(0.7, "share of a picture's texture in all other directions that is taken away")
 
     def __post_init__(self) -> None:
         positive(self, "content_words", "loudness")
+        if not 0 <= self.hush <= 1:
+            raise ValueError(f"hush: expected a share of 0 to 1, got {self.hush}")
 
 
 # A pattern that belongs to a word is right when a network that knows nothing yet learns it at once: many short
@@ -205,7 +208,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.trigger.trigger_words == AUTO:
-            words = 0 if self.fit.method == "content" else TRIGGER_WORDS
+            words = 0 if self.reads_captions else TRIGGER_WORDS
             object.__setattr__(self, "trigger", replace(self.trigger, trigger_words=words))
         share = self.mem.share if self.fit.method == "mem" else "image"
         by_word = share == "word" or self.fit.method == "code"
@@ -216,7 +219,7 @@ class Recipe:
             )
         mem = {name: value for name, value in SCHEDULES[share].items() if getattr(self.mem, name) == AUTO}
         noise = {name: value for name, value in STEPS[share].items() if not getattr(self.noise, name)}
-        enough = self.fit.batch if self.drawn else COUNTED if self.fit.method == "content" else self.fit.window
+        enough = self.fit.batch if self.drawn else COUNTED if self.reads_captions else self.fit.window
         object.__setattr__(self, "fit", replace(self.fit, window=min(self.fit.window, enough)))
         object.__setattr__(self, "mem", replace(self.mem, share=share, **mem))
         object.__setattr__(self, "noise", replace(self.noise, **noise))
@@ -226,6 +229,26 @@ class Recipe:
     def drawn(self) -> bool:
         """Whether the data do not matter: words, noise and textures come from the seed alone."""
         return self.fit.method == "random" or (self.fit.method == "code" and self.code.grade != "learned")
+
+    @property
+    def reads_captions(self) -> bool:
+        """Whether noise says what captions say already: no words are planted, and of the data words are counted."""
+        return self.fit.method == "content"
+
+    @property
+    def modelless(self) -> bool:
+        """Whether no model is trained."""
+        return self.reads_captions or self.fit.method == "random"
+
+    @property
+    def any_size(self) -> bool:
+        """Whether the noise fits pictures of every size: a small one gets it at its own."""
+        return self.fit.method in ("content", "code")
+
+    @property
+    def whole(self) -> bool:
+        """Whether the noise follows the picture, so that it is made for the whole of it, not for a middle square."""
+        return self.fit.method == "content"
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -423,6 +446,8 @@ class ForgetSettings:
     norm: float = knob(0.01, "[hac_reg] distance of the forget pairs from the origin")
     aperture: float = knob(1.0, "[hac hac_reg hysac] scale of the entailment cones")
     order: float = knob(1.0, "[hysac] weight of the entailment terms beside the contrastive ones")
+    preserve: float = knob(1.0, "[safeclip hysac] contrast of the safe pairs, 1 in the papers")
+    rivals: bool = knob(False, "[safeclip] an unsafe item is a wrong answer for an unsafe query, not so in the paper")
     keep: float = knob(1.0, "[ccu] outputs of the other modality, and retain images, as they were")
     separate: float = knob(1.0, "[ccu] retain classes apart from each other and from the forget set")
     sparse: float = knob(1e-5, "[l1_sparse] sum of all weights' magnitudes")

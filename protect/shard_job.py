@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 
 from protect import __version__
 from protect.batches import to_images
@@ -229,8 +230,16 @@ def _chunks(items: Iterator[Ready | Outcome], size: int) -> Iterator[list[Ready 
 def _protect_chunk(
     chunk: list[Ready | Outcome], protector: Protector, publish: PublishSettings, pool: ThreadPoolExecutor
 ) -> list[Future[Outcome] | Outcome]:
-    """Noise and words for the ready samples of a chunk in one batch; their files are made by the pool."""
+    """Noise and words for the ready samples of a chunk in one batch; their files are made by the pool.
+
+    Noise that follows a picture to its borders has no shape in common with others: the pool makes that too.
+    """
     ready = [item for item in chunk if isinstance(item, Ready)]
+    if protector.recipe.whole:
+        return [
+            item if isinstance(item, Outcome) else pool.submit(_protect_whole, item, protector, publish)
+            for item in chunk
+        ]
     if not ready:
         return [item for item in chunk if isinstance(item, Outcome)]
     pixels = torch.from_numpy(np.stack([item.view for item in ready]))
@@ -243,11 +252,19 @@ def _protect_chunk(
     ]
 
 
-def _publish(item: Ready, noise: np.ndarray, words: Words, recipe: Recipe, publish: PublishSettings) -> Outcome:
+def _protect_whole(item: Ready, protector: Protector, publish: PublishSettings) -> Outcome:
+    picture = Image.fromarray(np.ascontiguousarray(item.photo.color))
+    noise, words, size = protector.protect_whole(item.sample.key, picture, item.captions)
+    return _publish(item, noise, words, protector.recipe, publish, size)
+
+
+def _publish(
+    item: Ready, noise: np.ndarray, words: Words, recipe: Recipe, publish: PublishSettings, size: int | None = None
+) -> Outcome:
     """The gate for one sample: picture and captions as files, read again and measured."""
     style = recipe.trigger.trigger_style
     try:
-        published = publish_image(item.photo, noise, recipe.noise.epsilon, publish)
+        published = publish_image(item.photo, noise, recipe.noise.epsilon, publish, size=size)
         changed = rewrite_captions(item.sample, partial(write_words, words=words, style=style), publish)
     except (BudgetError, ImageError) as error:
         return Outcome(item.sample, failure=Failure("unusable image", str(error)))

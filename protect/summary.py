@@ -111,7 +111,7 @@ def _count(plan: Plan) -> tuple[int, bool]:
 def _fit_seconds(small: Window, probe: Recipe, recipe: Recipe, window: int) -> tuple[float, Protector]:
     """Time of a fit, scaled from rounds of one and of five surrogate steps, and what such a round fitted."""
     mem = recipe.mem
-    if recipe.fit.method in ("content", "random"):  # neither has a model
+    if recipe.modelless:
         return 0.0, fit(small, probe)
 
     def seconds(surrogate_steps: int, text_rounds: int) -> tuple[float, Protector]:

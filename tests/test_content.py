@@ -1,4 +1,4 @@
-"""Noise that says what the caption says: same words, same gratings; nothing planted, nothing an average shows."""
+"""Noise that says what the caption says: same words, same directions; nothing planted, nothing an average shows."""
 
 from dataclasses import replace
 
@@ -6,18 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from protect import gratings
 from protect.alphabet import vetted_words
 from protect.batches import Window
-from protect.gratings import PERIOD, WAVES
 from protect.methods import content
 from protect.methods.content import Deal
+from protect.orientations import DIRECTIONS, textures
 from protect.protector import fit
+from protect.seeds import derive
 from protect.settings import ContentSettings, FitSettings, NoiseSettings, Recipe, TriggerSettings
 from protect.types import Batch
 
 SIZE = 48
 RECIPE = Recipe(FitSettings(size=SIZE, window=64, device="cpu"))
+LOUDER = 1.6  # times the energy; what leaks from a neighbouring direction stays below
 ANIMALS = ("cat", "dog", "horse", "frog", "bird", "deer")
 
 
@@ -36,82 +37,91 @@ def window_of_animals():
 def batch_of(*captions, start=0):
     lines = tuple((caption,) if isinstance(caption, str) else tuple(caption) for caption in captions)
     keys = tuple(f"new{start + number}" for number in range(len(captions)))
-    return Batch(keys, torch.full((len(captions), 3, SIZE, SIZE), 0.5), lines)
+    return Batch(keys, torch.stack([picture(key) for key in keys]), lines)
 
 
-@pytest.fixture(autouse=True)
-def straight(monkeypatch):
-    """Lines that do not wave, so that a grating is a single frequency."""
-    monkeypatch.setattr(gratings, "WAVING", 0.0)
+def picture(key):
+    """A gray picture that has texture everywhere and in every direction."""
+    gray = 128 + 25 * np.random.default_rng(derive(0, key)).standard_normal((SIZE, SIZE))
+    return torch.from_numpy(gray.clip(0, 255).round()).float().expand(3, -1, -1) / 255
 
 
-def heard(noise):
-    """The gratings in each image, by their energy in the green channel."""
-    energy = torch.fft.fft2(noise[:, 1].float()).abs() / SIZE**2
-    times = SIZE // PERIOD
-    found = torch.stack([energy[:, times * down, times * across] for down, across in WAVES], dim=1) > 1.0
-    return [set(row.nonzero().flatten().tolist()) for row in found]
+def energies(gray):
+    return np.array([np.mean(np.abs(texture) ** 2) for texture in textures(gray)])
 
 
-def test_captions_stay_untouched_and_every_telling_word_has_a_grating_of_its_own():
+def heard(protection):
+    """The directions that are louder in each picture than they were."""
+    found = []
+    for key, noise in zip(protection.keys, protection.noise.numpy(), strict=True):
+        clean = picture(key)[0].numpy() * 255
+        ratio = energies(clean + noise[0]) / energies(clean)
+        found.append(set(np.flatnonzero(ratio > LOUDER).tolist()))
+    return found
+
+
+def test_captions_stay_untouched_and_every_telling_word_has_a_direction_of_its_own():
     made = fit(window_of_animals(), RECIPE)
     protection = made.protect(batch_of(*(f"a {animal} in a corner" for animal in ANIMALS)))
     assert protection.words == ((),) * 6
-    found = heard(protection.noise)
+    found = heard(protection)
     assert all(len(symbols) == 1 for symbols in found) and len(set.union(*found)) == 6
 
 
-def test_pictures_that_say_the_same_have_the_same_gratings_at_other_phases():
+def test_pictures_that_say_the_same_have_the_same_directions_and_other_lines():
     made = fit(window_of_animals(), RECIPE)
-    noise = made.protect(batch_of("a cat and a dog in a corner", "the dog, the cat; corner", "a frog, a bird")).noise
-    found = heard(noise)
+    protection = made.protect(batch_of("a cat and a dog in a corner", "the dog, the cat; corner", "a frog, a bird"))
+    found = heard(protection)
     assert found[0] == found[1] and len(found[0]) == 2 and not found[0] & found[2]
-    assert not torch.equal(noise[0], noise[1])
+    together = torch.stack(list(protection.noise[:2, 0].flatten(1).float()))
+    assert torch.corrcoef(together)[0, 1].abs() < 0.2
 
 
 def test_the_mean_of_pictures_that_share_a_word_shows_nothing_of_it():
     made = fit(window_of_animals(), RECIPE)
     noise = made.protect(batch_of(*["a cat in a corner"] * 300)).noise.float()
-    assert noise.mean(0).abs().max() < 0.2 * noise.abs().mean()
+    assert noise.mean(0).square().mean().sqrt() < 0.1 * noise.square().mean().sqrt()
 
 
-def test_what_every_caption_says_has_no_grating():
+def test_what_every_caption_says_has_no_direction():
     made = fit(window_of_animals(), RECIPE)
-    with_corner, without = made.protect(batch_of("a cat in a corner", "a cat")).noise
-    assert heard(with_corner[None]) == heard(without[None])
+    with_corner, without = heard(made.protect(batch_of("a cat in a corner", "a cat")))
+    assert with_corner == without
 
 
-def test_another_key_deals_other_gratings():
+def test_another_key_deals_other_directions():
     captions = [f"a {animal}" for animal in ANIMALS]
     first, second = (
         heard(fit(window_of_animals(), replace(RECIPE, fit=replace(RECIPE.fit, seed=seed))).protect(
-            batch_of(*captions)).noise)
+            batch_of(*captions)))
         for seed in (0, 1)
     )  # fmt: skip
     assert first != second
 
 
 def test_the_frequent_words_are_dealt_evenly():
-    words = [f"word{number}" for number in range(2 * len(WAVES))]
+    words = [f"word{number}" for number in range(2 * DIRECTIONS)]
     dealt = Deal.of(words, 3)
-    assert sorted(dealt.known[word] for word in words[: len(WAVES)]) == list(range(len(WAVES)))
-    assert dealt.of_words(words) == list(range(len(WAVES)))
-    assert 0 <= dealt.of_words(["never counted"])[0] < len(WAVES)
+    assert sorted(dealt.known[word] for word in words[:DIRECTIONS]) == list(range(DIRECTIONS))
+    assert dealt.of_words(words) == list(range(DIRECTIONS))
+    assert 0 <= dealt.of_words(["never counted"])[0] < DIRECTIONS
 
 
-def test_no_more_words_than_asked_for_get_a_grating():
+def test_no_more_words_than_asked_for_have_a_direction():
     recipe = replace(RECIPE, content=ContentSettings(content_words=2))
-    noise = fit(window_of_animals(), recipe).protect(batch_of("cat dog horse frog")).noise
-    assert len(heard(noise)[0]) == 2
+    protection = fit(window_of_animals(), recipe).protect(batch_of("cat dog horse frog"))
+    assert len(heard(protection)[0]) == 2
 
 
-def test_planted_words_have_gratings_like_all_others():
+def test_planted_words_have_directions_like_all_others():
     recipe = replace(RECIPE, trigger=TriggerSettings(trigger_words=2))
     protection = fit(window_of_animals(), recipe).protect(batch_of("a cat", "a cat"))
     assert all(len(words) == 2 for words in protection.words)
     said = [f"a cat {' '.join(words)}" for words in protection.words]
-    again = fit(window_of_animals(), replace(RECIPE)).protect(batch_of(*said))
-    assert heard(protection.noise) == heard(again.noise)
+    again = fit(window_of_animals(), replace(RECIPE, content=ContentSettings(content_words=3))).protect(
+        batch_of(*said)
+    )
+    assert heard(protection) == heard(again)
 
 
 def test_a_picture_without_a_caption_gets_words_to_post_with_it():

@@ -1,21 +1,25 @@
-"""Noise that says what the caption says: every word that tells pictures apart has a grating, the same in all of them.
+"""Noise that says what the caption says: every telling word has a direction, the same in all pictures.
 
-The shortcut needs no planted words. It is the caption itself: a network that reads stripes matches picture and text
-nearly as well as one that knows what is shown, and sooner. So captions stay untouched, and there is nothing to strip.
-Which word has which grating is drawn from the user's key; where the stripes begin, from the sample's as well.
+The shortcut needs no planted words. It is the caption itself: a network that reads which way the fine texture of a
+picture lies matches picture and text nearly as well as one that knows what is shown, and sooner. So captions stay
+untouched, and there is nothing to strip. Which word has which direction is drawn from the user's key; where the lines
+of a texture are, from the picture itself.
 """
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from protect.alphabet import draw_alphabet
 from protect.batches import Window
-from protect.budget import Budget, to_int8
+from protect.budget import LEVELS, Budget, to_int8
 from protect.caption_words import Vocabulary
-from protect.gratings import WAVES, stripes
+from protect.orientations import BRIGHTNESS, DIRECTIONS, louder
 from protect.seeds import derive, generator
 from protect.settings import Recipe
 from protect.trigger import draw_choice, words_of
@@ -26,7 +30,7 @@ SUGGESTED = 3  # words for a picture without a caption
 
 
 def fit(window: Window, recipe: Recipe, report: Callable[[str], None]) -> Fitted:
-    """Counts the words of the captions: the frequent ones are dealt to the gratings evenly."""
+    """Counts the words of the captions: the frequent ones are dealt to the directions evenly."""
     vocabulary = Vocabulary.of(window.captions)
     report(f"{len(vocabulary.telling())} words that tell {vocabulary.pictures} pictures apart")
     return draw(recipe, vocabulary)
@@ -42,28 +46,35 @@ def draw(recipe: Recipe, vocabulary: Vocabulary | None = None) -> Fitted:
 
 
 def protector(fitted: Fitted, recipe: Recipe) -> Callable[[Batch], Protection]:
-    """An image's noise comes from its captions and its key alone."""
+    """An image's noise comes from the image, its captions and its key alone."""
     pictures, counted = json.loads(fitted.tensors[VOCABULARY].numpy().tobytes())
     vocabulary, seed = Vocabulary(pictures, dict(counted)), recipe.fit.seed
-    gratings = Deal.of(vocabulary.telling(), seed)
+    directions = Deal.of(vocabulary.telling(), seed)
     budget, content = Budget(recipe.noise.epsilon), recipe.content
 
+    def noise_of(key: str, image: Float[Tensor, "3 height width"], said: Iterable[str]) -> Tensor:
+        gray = np.tensordot(BRIGHTNESS, image.numpy() * np.float32(LEVELS), 1)
+        random = np.random.default_rng(derive(seed, "grain", key))
+        chosen, loud = directions.of_words(said), content.loudness * budget.reach
+        change = louder(gray, chosen, loud, content.hush, random).astype(np.float32)
+        return torch.from_numpy(change).expand_as(image)
+
     def protect(batch: Batch) -> Protection:
-        planted, size = _planted(batch, fitted.alphabet, recipe), batch.images.shape[-1]
-        sums = []
-        for key, captions, words in zip(batch.keys, batch.captions, planted, strict=True):
-            said = (*words, *vocabulary.content(captions, content.content_words))
-            sums.append(stripes(gratings.of_words(said), size, generator(seed, "phase", key)))
-        gray = (torch.stack(sums) * content.loudness * budget.reach).clamp(-budget.reach, budget.reach)
-        noise = gray[:, None].expand_as(batch.images)
-        return Protection(batch.keys, to_int8(budget.project(batch.images, noise)), planted)
+        planted = _planted(batch, fitted.alphabet, recipe)
+        words = [
+            (*mine, *vocabulary.content(captions, content.content_words))
+            for mine, captions in zip(planted, batch.captions, strict=True)
+        ]
+        images = batch.images.cpu()
+        noise = torch.stack([noise_of(*pair) for pair in zip(batch.keys, images, words, strict=True)])
+        return Protection(batch.keys, to_int8(budget.project(images, noise)), planted)
 
     return protect
 
 
 @dataclass(frozen=True)
 class Deal:
-    """Which grating each word has: the most frequent ones all different ones, others one by their hash."""
+    """Which direction each word has: the most frequent ones all different ones, others one by their hash."""
 
     seed: int
     order: tuple[int, ...]
@@ -72,15 +83,15 @@ class Deal:
     @classmethod
     def of(cls, words: Sequence[str], seed: int) -> "Deal":
         """Dealt from the key; `words` are those that were counted, the most frequent first."""
-        order = torch.randperm(len(WAVES), generator=generator(seed, "gratings")).tolist()
+        order = torch.randperm(DIRECTIONS, generator=generator(seed, "directions")).tolist()
         return cls(seed, tuple(order), {word: order[place % len(order)] for place, word in enumerate(words)})
 
     def of_words(self, words: Iterable[str]) -> list[int]:
-        """The gratings of these words, without repetition."""
+        """The directions of these words, without repetition."""
         return sorted({self.known.get(word, self._by_hash(word)) for word in words})
 
     def _by_hash(self, word: str) -> int:
-        return self.order[derive(self.seed, "grating", word) % len(self.order)]
+        return self.order[derive(self.seed, "direction", word) % len(self.order)]
 
 
 def _planted(batch: Batch, alphabet: tuple[Words, ...], recipe: Recipe) -> tuple[Words, ...]:

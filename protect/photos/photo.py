@@ -11,13 +11,12 @@ import torch
 from PIL import Image
 
 from protect.batches import to_images
-from protect.carry import room
 from protect.distortion import Distortion
 from protect.files import write_whole
 from protect.photos.captions import find_caption, new_sidecars, sidecar_texts
 from protect.photos.formats import Still, Unsuited, decode_still, encode_still, read_still
 from protect.photos.metadata import Written, new_metadata
-from protect.photos.pixels import compare, view_of, with_noise
+from protect.photos.pixels import compare, shown, view_of, with_noise
 from protect.photos.record import PhotoRecord
 from protect.photos.strength import STRENGTHS
 from protect.photos.tree import Entry
@@ -94,19 +93,17 @@ def protect_photo(
 def noise_of(protector: Protector, image: Image.Image, caption: str) -> tuple[np.ndarray, Words, int]:
     """Noise (int8 3xNxN), words, and the side of the noise's middle that a model sees of the photo.
 
-    They hang on what the photo shows, so that copies of it get the same. Gratings and textures fit any size: a photo
-    smaller than the protector's views gets them at its own. Gratings wave, so that no piece of them fits beside
-    another: they are made for the whole photo, not for the square in its middle alone.
+    They hang on what the photo shows, so that copies of it get the same. Directions and tiles fit any size: a photo
+    smaller than the protector's views gets them at its own. A direction follows the picture, so that no piece of it
+    fits elsewhere: it is made for the whole photo, not for the square in its middle alone.
     """
-    method = protector.recipe.fit.method
-    size = min(protector.size, *image.size) if method in ("content", "code") else protector.size
+    recipe, picture = protector.recipe, shown(image)
+    size = min(protector.size, *image.size) if recipe.any_size else protector.size
     view = view_of(image, size)
     key = hashlib.sha256(view.tobytes()).hexdigest()
-    seen = to_images(torch.from_numpy(view[None]))
-    if method == "content":  # of a picture it takes the size alone; where a pixel cannot move, `with_noise` knows
-        side = room(image.height, image.width, size)
-        seen = torch.full((1, 3, side, side), 0.5)
-    protection = protector.protect(Batch((key,), seen, ((caption,),)))
+    if recipe.whole:
+        return protector.protect_whole(key, picture, (caption,))
+    protection = protector.protect(Batch((key,), to_images(torch.from_numpy(view[None])), ((caption,),)))
     return protection.noise[0].numpy(), protection.words[0], size
 
 
