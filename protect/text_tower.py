@@ -7,16 +7,18 @@ from typing import Any, TypeGuard
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from protect import ragged
 from protect.open_clip_towers import OpenClip
 from protect.ragged import Layout, Seen, ends_of, seen_of
+from protect.side_by_side import by_rows, side_by_side, threads_for
 from protect.towers import Surrogate
 from protect.types import Features, Tokens
 
-TOKENS = 2048  # computed at a time: what a layer makes of them stays in a processor's cache
+TOKENS = 2048  # computed at a time, at most: what a layer makes of them stays in a processor's cache
+LEAST = 256  # tokens that are worth a thread of their own
 GPU_TOKENS = 1 << 17
 
 
@@ -35,6 +37,12 @@ def text_features(surrogate: Surrogate, tokens: Tokens, shared: Int[Tensor, " ba
     return F.normalize(found.float(), dim=-1)[inverse]
 
 
+def text_from(surrogate: Surrogate, embeddings: Float[Tensor, "batch length width"], tokens: Tokens) -> Features:
+    """`surrogate.text_from(embeddings, tokens)` of a frozen surrogate, with gradient."""
+    parts = threads_for(tokens.numel(), LEAST, tokens.device) if is_causal(surrogate) else 1
+    return by_rows(surrogate.text_from, embeddings, tokens, parts=min(parts, len(tokens)))
+
+
 def is_causal(surrogate: Surrogate) -> TypeGuard[OpenClip]:
     """Whether the text tower is one of open_clip's plain causal ones."""
     return isinstance(surrogate, OpenClip) and ragged.is_causal(surrogate.text_model)
@@ -49,17 +57,21 @@ def _features(surrogate: OpenClip, rows: Tokens, begins: Tensor, lengths: Tensor
         described, owner = torch.cat([begins[:, None], rows * first], dim=1).unique(dim=0, return_inverse=True)
         layout = Layout(torch.zeros_like(described[:, 0]), described[:, 0])
         seen = seen_of(text, _embedded(text, described[:, 1:], layout), layout)
-    found = []
-    for part in _parts(lengths - begins, GPU_TOKENS if rows.is_cuda else TOKENS):
+
+    def features_of(part: Tensor) -> Tensor:
         layout = Layout(begins[part], (lengths - begins)[part])
         x = _embedded(text, rows[part], layout)
-        found.append(ends_of(text, x, layout, seen, None if owner is None else owner[part]))
-    return torch.cat(found)
+        return ends_of(text, x, layout, seen, None if owner is None else owner[part])
+
+    return torch.cat(side_by_side(features_of, _parts(lengths - begins), rows.device))
 
 
-def _parts(own: Tensor, size: int) -> list[Tensor]:
-    """Row numbers in order, cut where `size` tokens are passed."""
-    part = (own.cumsum(0) - own) // size
+def _parts(own: Tensor) -> list[Tensor]:
+    """Row numbers in order, in parts of about as many tokens: every thread gets equally many parts."""
+    before, total = own.cumsum(0) - own, int(own.sum())
+    threads = threads_for(total, LEAST, own.device)
+    rounds = -(-total // (threads * (GPU_TOKENS if own.is_cuda else TOKENS)))
+    part = before * (threads * rounds) // total
     return [(part == number).nonzero().squeeze(1) for number in part.unique().tolist()]
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from protect.losses import clip_loss
 from protect.seeds import derive
 from protect.surrogate import Surrogate
-from protect.text_tower import text_features
+from protect.text_tower import text_features, text_from
 from protect.types import Features, Tokens, Words
 
 Choice = Int[Tensor, "batch position"]  # symbol chosen at each position
@@ -119,7 +119,7 @@ def _trigger_gradient(
 ) -> tuple[Float[Tensor, "batch position width"], Features]:
     """The loss's gradient by the embeddings of the trigger words, and the text features it was taken at."""
     embeddings = surrogate.embed(tokens).detach().requires_grad_()
-    texts = surrogate.text_from(embeddings, tokens)
+    texts = text_from(surrogate, embeddings, tokens)
     (gradient,) = torch.autograd.grad(clip_loss(images, texts, surrogate.scale), embeddings)
     return gradient.gather(1, where[..., None].expand(-1, -1, gradient.shape[-1])), texts.detach()
 

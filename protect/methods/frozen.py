@@ -17,6 +17,7 @@ from protect.noise import improve_images
 from protect.packing import pack
 from protect.seeds import generator
 from protect.settings import Recipe
+from protect.side_by_side import image_features
 from protect.surrogate import Surrogate
 from protect.transformations import through
 from protect.trigger import Choice, Lexicon, draw_choice, flip, words_of
@@ -121,7 +122,7 @@ class Maker:
 
     def _flip(self, batch: Batch, images: Images, choice: Choice, random: torch.Generator) -> Choice:
         with torch.no_grad():
-            features = self.surrogate.images(images)
+            features = image_features(self.surrogate, images)
         captions = [self.surrogate.encode(caption) for caption in draw_captions(batch, random)]
         return flip(self.lexicon, features, captions, choice, self.recipe.mem.candidates)
 
@@ -133,7 +134,8 @@ class Maker:
         texts = iter(texts_of(self.lexicon, captions, choice))
 
         def loss(changed: Images) -> Tensor:
-            images = torch.cat([self.surrogate.images(self.transform(changed, random)), self.anchor_images])
+            own = image_features(self.surrogate, self.transform(changed, random))
+            images = torch.cat([own, self.anchor_images])
             return clip_loss(images, torch.cat([next(texts), self.anchor_texts]), self.surrogate.scale)
 
         return loss

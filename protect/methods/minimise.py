@@ -14,6 +14,7 @@ from protect.noise import Carrier
 from protect.packing import pack, unpack
 from protect.seeds import derive, generator
 from protect.settings import Recipe
+from protect.side_by_side import image_features
 from protect.surrogate import Surrogate, autocast_type, choose_device, families, load_surrogate, optimizer
 from protect.text_tower import text_features
 from protect.transformations import through
@@ -109,7 +110,7 @@ class Minimiser:
         batch = self._batch(rows)
         noise = self.carrier.noise(rows, batch.images, self.choice[rows])
         with torch.no_grad():
-            features = self.surrogate.images(batch.images + noise / 255)
+            features = image_features(self.surrogate, batch.images + noise / 255)
         captions = [self.surrogate.encode(caption) for caption in draw_captions(batch, self.random)]
         self.choice[rows] = flip(self.lexicon, features, captions, self.choice[rows], self.recipe.mem.candidates)
 
@@ -126,7 +127,7 @@ class Minimiser:
 
         def loss(images: Images) -> Tensor:
             return clip_loss(
-                self.surrogate.images(self.transform(images, self.random)), next(texts), self.surrogate.scale
+                image_features(self.surrogate, self.transform(images, self.random)), next(texts), self.surrogate.scale
             )
 
         return loss
