@@ -210,7 +210,54 @@ def test_safeclip_is_least_where_unsafe_inputs_are_their_safe_twins():
         redirected.retain.texts_before,
     )
     assert safeclip.loss(redirected, ForgetSettings()) < start
-    assert sum(safeclip.WEIGHTS) == pytest.approx(1.75)
+
+
+def test_safeclip_by_default_is_the_release_s_sum():
+    state = step(before=7)
+    unsafe, safe, scale = state.forget, state.retain, torch.tensor(SCALE)
+    across = [
+        clip_loss(student, original, scale)
+        for student, original in (
+            (unsafe.texts, safe.images_before), (unsafe.images, safe.texts_before),
+            (safe.texts, safe.images_before), (safe.images, safe.texts_before),
+        )
+    ]  # fmt: skip
+    apart = [
+        (1 - (student * original).sum(dim=1)).mean()
+        for student, original in (
+            (unsafe.texts, safe.texts_before), (unsafe.images, safe.images_before),
+            (safe.texts, safe.texts_before), (safe.images, safe.images_before),
+        )
+    ]  # fmt: skip
+    weights = torch.tensor([0.25, 0.5, 0.25, 0.25, 0.1, 0.2, 0.1, 0.1])
+    expected = (weights * torch.stack(across + apart)).sum() / 1.75
+    assert torch.allclose(safeclip.loss(state, ForgetSettings()), expected)
+
+
+def test_safeclip_with_rivals_leaves_the_own_caption():
+    """An unsafe image between its twin's caption and its own: only rivals tell it to prefer the twin's."""
+    state = step()
+    unsafe, safe = state.forget, state.retain
+    own = unsafe.texts_before
+    own = own - own @ torch.linalg.pinv(safe.texts_before) @ safe.texts_before  # what no safe caption shares
+    images = F.normalize(safe.texts_before + own, dim=-1).requires_grad_()
+    for rivals, leaves in ((safe.texts_before[:0], False), (unsafe.texts_before, True)):
+        loss = safeclip.across(images, safe.texts_before, torch.tensor(SCALE), rivals)
+        (gradient,) = torch.autograd.grad(loss, images)
+        assert ((gradient * own).sum(dim=1).mean().item() > 1e-3) == leaves
+
+
+def test_preserve_is_the_weight_of_the_safe_pairs_contrast():
+    settings = [ForgetSettings(preserve=value) for value in (0.0, 1.0, 3.0)]
+    state = step(before=7)
+    sums = [safeclip.loss(state, s) * (1.25 + 0.5 * s.preserve) for s in settings]
+    safe, scale = state.retain, torch.tensor(SCALE)
+    contrasts = clip_loss(safe.texts, safe.images_before, scale) + clip_loss(safe.images, safe.texts_before, scale)
+    assert torch.allclose(sums[1] - sums[0], 0.25 * contrasts) and torch.allclose(sums[2] - sums[0], 0.75 * contrasts)
+    state = step(Hyperboloid())
+    sums = [hysac.loss(state, s) * (6 + s.preserve) for s in settings]
+    contrast = clip_by(state.student, state.retain.images, state.retain.texts)
+    assert torch.allclose(sums[1] - sums[0], contrast) and torch.allclose(sums[2] - sums[0], 3 * contrast)
 
 
 def test_hysac_weighs_four_contrasts_and_three_cones():
@@ -264,6 +311,15 @@ def test_ccu_is_least_where_an_image_says_nothing_of_its_class():
     own = ccu.inverse(state).item()
     state.forget.images = ccu.heads(state)[0].expand(PAIRS, -1)
     assert own > 0.1 and ccu.inverse(state).item() > 0.1  # another class for sure is no better
+
+
+def test_ccu_balance_is_least_where_every_class_is_named_equally_often():
+    state = ccu_step()
+    heads = ccu.heads(state)
+    state.forget.images = heads
+    assert ccu.balance(state).item() == pytest.approx(0, abs=1e-3)
+    state.forget.images = heads[:1].expand(len(heads), -1)
+    assert ccu.balance(state).item() > 1
 
 
 def test_ccu_takes_images_away_from_what_the_other_modality_says():

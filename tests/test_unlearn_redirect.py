@@ -75,7 +75,18 @@ def test_hyperbolic_queries_are_also_tried_after_the_traversal(monkeypatch):
     result = found(monkeypatch, unsafe, model, safe)
     assert result["image_safe"] == 0 and result["image_traversed_recall@1"] == 1
     assert result["text_safe"] == 0 and result["text_traversed_recall@1"] == 1
-    assert lorentz.radius(safe.images, model.curvature).mean() < 1
+    assert result["safe_image_traversed_recall@1"] == result["safe_text_traversed_recall@1"] == 1
+
+
+def test_the_traversal_goes_to_where_safe_texts_lie(monkeypatch):
+    """Unsafe images no further out than safe ones: only the level of the safe texts, nearer in, tells them apart."""
+    model = Hyperboloid()
+    safe = side([2 * BOAT, 2 * CAR, 2 * CAR], [0.3 * BOAT, 0.3 * CAR])
+    moved = []
+    monkeypatch.setattr(redirect, "safe_traversal", lambda points, limit, _: moved.append(limit) or points)
+    found(monkeypatch, side([2 * BOAT, 2 * CAR, 2 * CAR], [BOAT, CAR]), model, safe)
+    expected = lorentz.radius(safe.texts, model.curvature).mean().item()
+    assert moved == [pytest.approx(expected)] * 4
 
 
 @pytest.mark.parametrize("scale", [1.0, 5.0])

@@ -18,10 +18,12 @@ from protect.types import Features
 from protect.unlearn.step import Step
 
 TEMPERATURE = 0.07
+NAMED = 0.01  # temperature at which the largest share is nearly all of it
 
 
 def loss(step: Step, settings: ForgetSettings) -> Float[Tensor, ""]:
-    return inverse(step) + settings.keep * retention(step) + settings.separate * separation(step)
+    forget = inverse(step) + settings.balance * balance(step)
+    return forget + settings.keep * retention(step) + settings.separate * separation(step)
 
 
 def inverse(step: Step) -> Float[Tensor, ""]:
@@ -32,6 +34,15 @@ def inverse(step: Step) -> Float[Tensor, ""]:
     """
     log_share = (step.forget.images @ heads(step).T / TEMPERATURE).log_softmax(dim=1)
     return -log_share.mean() - math.log(log_share.shape[1])
+
+
+def balance(step: Step) -> Float[Tensor, ""]:
+    """Among images of U every class is named as often as any other: KL(uniform || mean choice of the batch).
+
+    Shares that are nearly equal still name one class, and without this the same one for all images.
+    """
+    choice = (step.forget.images @ heads(step).T / NAMED).softmax(dim=1).mean(dim=0)
+    return -choice.clamp(min=torch.finfo(choice.dtype).tiny).log().mean() - math.log(len(choice))
 
 
 def retention(step: Step) -> Float[Tensor, ""]:

@@ -2,7 +2,7 @@
 
 The order, from general to special: safe text, safe image, unsafe text, unsafe image. Forget pairs are the unsafe
 ones (I*, T*), retain pairs their safe twins (I, T), row by row. At use a query that lies too far out is moved back
-along its ray: `safe_traversal`.
+along its ray: `safe_traversal`. Ours: `preserve`, the weight of the safe pairs' own contrast.
 """
 
 import math
@@ -25,11 +25,15 @@ def loss(step: Step, settings: ForgetSettings) -> Float[Tensor, ""]:
     student, safe, unsafe = step.student, step.retain, step.forget
     assert isinstance(student, Meru)
     ways = ((safe, safe), (unsafe, unsafe), (unsafe, safe), (safe, unsafe))
-    contrasts = [contrast(student.logits(images.images, texts.texts)) for images, texts in ways]
+    weights = (settings.preserve, 1, 1, 1)
+    contrasts = [
+        weight * contrast(student.logits(images.images, texts.texts))
+        for weight, (images, texts) in zip(weights, ways, strict=True)
+    ]
     contained = ((safe.texts, safe.images), (unsafe.texts, unsafe.images), (safe.images, unsafe.texts))
     cones = [student.entailment(general, special, settings.aperture) for general, special in contained]
     total = torch.stack(contrasts).sum() + settings.order * torch.stack(cones).sum()
-    return total / (len(contrasts) + settings.order * len(cones))
+    return total / (sum(weights) + settings.order * len(cones))
 
 
 def safe_traversal(points: Features, limit: float, student: Meru) -> Features:
