@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from protect.verify.countermeasures import COUNTERMEASURES
-from protect.verify.countermeasures.stripes import _spectrum, without_stripes
+from protect.verify.countermeasures.stripes import spectrum, without_stripes
 from protect.verify.pairs import Pairs
 
 COUNT, SIDE = 60, 64
@@ -58,6 +58,6 @@ def test_the_same_pictures_are_not_changed_at_all():
 
 def test_borders_that_do_not_fit_are_told_apart():
     ramp = np.add.outer(np.arange(SIDE), np.zeros(SIDE))[..., None].repeat(3, 2)
-    inner, edges = (np.fft.ifft2(part, axes=(0, 1)).real for part in _spectrum(ramp))
+    inner, edges = (np.fft.ifft2(part, axes=(0, 1)).real for part in spectrum(ramp))
     assert np.allclose(inner + edges, ramp)
     assert np.abs(inner[0] - inner[-1]).max() < 0.1 * np.abs(ramp[0] - ramp[-1]).max()

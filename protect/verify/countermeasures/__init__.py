@@ -5,6 +5,7 @@ from protect.verify.countermeasures import (
     augmentation,
     content_means,
     denoiser,
+    directions,
     filters,
     planted,
     purify,
@@ -31,6 +32,7 @@ MODULES = (
     adaptive,
     content_means,
     stripes,
+    directions,
     denoiser,
     purify,
 )
@@ -44,4 +46,5 @@ STANDARD = (
     "half-words",
     "subtract-content-means",
     "remove-stripes",
+    "level-directions",
 )

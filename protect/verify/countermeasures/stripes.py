@@ -45,7 +45,7 @@ def outstanding(pictures: Sequence[np.ndarray], side: int) -> np.ndarray:
     total, chosen = np.zeros((side, side)), range(0, len(pictures), max(1, len(pictures) // LOOKED_AT))
     for i in chosen:
         square = np.asarray(centre(Image.fromarray(pictures[i]), side)).astype(np.float64)
-        total += np.log(np.abs(_spectrum(square)[0]) + TINY).mean(2)
+        total += np.log(np.abs(spectrum(square)[0]) + TINY).mean(2)
     mean = total[..., None] / len(chosen)
     return (mean - _neighbours(mean))[..., 0]
 
@@ -56,7 +56,7 @@ def calmed(picture: np.ndarray, suspected: np.ndarray) -> np.ndarray:
     asked = suspected[np.ix_(rows, columns)] & (rows >= 0)[:, None] & (columns >= 0)
     if not asked.any():
         return picture
-    inner, edges = _spectrum(picture.astype(np.float64))
+    inner, edges = spectrum(picture.astype(np.float64))
     size = np.abs(inner) + TINY
     around = np.exp(_neighbours(np.log(size)))
     calm = np.where(asked[..., None] & (size > LOUD * around), inner * (around / size), inner)
@@ -69,7 +69,7 @@ def _places(length: int, short: int, side: int) -> np.ndarray:
     return np.where(2 * np.abs(waves) < side, waves % side, -1)
 
 
-def _spectrum(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def spectrum(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A picture's spectrum in two parts; the second is owed to borders that do not fit together.
 
     Moisan 2011, periodic plus smooth image decomposition.

@@ -29,6 +29,7 @@ DEEDS = {  # what the attacker of a row does, by pattern of its name; the others
     "half-words|shuffled-words": "changes the words of the captions",
     "subtract-.*-means": "subtracts what pictures that share a word have in common",
     "remove-stripes": "filters out what repeats all over the pictures",
+    "level-directions": "levels the directions of fine texture",
     "longer": "trains four times as long",
 }
 
