@@ -1,7 +1,7 @@
 """An attacker who knows that texture says words by its direction: in his pictures no direction is louder than others.
 
-He needs no clean picture and no key. Each picture's spectrum is cut into rings (how fine) and sectors (which way), and
-within a ring every sector is brought to their mean strength; what a picture shows by coarse shapes and colours
+He needs no clean picture and no key. Each picture's spectrum is cut into rings (how fine) and sectors (where to);
+within a ring every sector is brought to their mean strength. What a picture shows by coarse shapes and colours
 stays. Honest pictures lose something by it too, so the test pictures are judged plain and levelled.
 """
 
