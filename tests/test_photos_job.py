@@ -506,7 +506,7 @@ def test_words_are_counted_once_and_never_by_a_dry_run(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(60, 90), (90, 60), (300, 90)])
-def test_the_gratings_go_on_over_the_whole_photo(size):
+def test_the_noise_goes_on_over_the_whole_photo(size):
     """No seam: beside the centre crop neighbours differ no more than within it."""
     flat = Image.new("RGB", size, (120, 120, 120))
     noise, _, side = noise_of(ready_protector(3), flat, "a boat")

@@ -1,4 +1,4 @@
-"""A protector that is there at once: nothing is fitted, the user's key deals gratings to words."""
+"""A protector that is there at once: nothing is fitted, the user's key deals directions to words."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def ready_protector(key: int, words: int = 0, vocabulary: Vocabulary | None = No
     """The protector of a key that plants so many words in a caption; the same key, the same protector.
 
     `vocabulary` is how often the captions have each word. Without it every word counts as one that tells photos
-    apart, and a place name that stands in all captions takes a grating that might tell something.
+    apart, and a place name that stands in all captions takes a direction that might tell something.
     """
     recipe = Recipe(
         FitSettings(method="content", size=SIZE, seed=key, window=1),
