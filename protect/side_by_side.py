@@ -15,21 +15,24 @@ from torch import Tensor
 from protect.towers import Surrogate
 from protect.types import Features, Images
 
-PIXELS = 1 << 16  # of a part, at least: 16 pictures of 64 pixels, 2 of 224
+LEAST = 1 << 16  # pixels that are worth a thread of their own: 16 pictures of 64 pixels, 2 of 224
+PIXELS = 1 << 19  # at a time, at most: what layers make of more is memory asked of the system anew every time
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
 
 def image_features(surrogate: Surrogate, images: Images) -> Features:
-    """`surrogate.images(images)`; a frozen one whose norms do not see the batch takes its pictures in parts."""
-    if surrogate.training or any(value.requires_grad for value in surrogate.parameters()):
+    """`surrogate.images(images)`; on a processor, a frozen one takes its pictures in parts."""
+    frozen = not surrogate.training and not any(value.requires_grad for value in surrogate.parameters())
+    if not frozen or images.device.type != "cpu":
         return surrogate.images(images)
-    rows, pixels = len(images), images.shape[2] * images.shape[3]
-    return by_rows(surrogate.images, images, parts=min(rows // 2, threads_for(rows * pixels, PIXELS, images.device)))
+    pixels = len(images) * images.shape[2] * images.shape[3]
+    return by_rows(surrogate.images, images, parts=parts_for(pixels, LEAST, PIXELS, images.device))
 
 
 def by_rows(work: Callable[..., Tensor], x: Tensor, *beside: Tensor, parts: int) -> Tensor:
     """`work(x, *beside)`, for work whose rows do not see each other and whose gradient reaches x alone."""
+    parts = min(parts, len(x))
     if parts < 2:
         return work(x, *beside)
     if torch.is_grad_enabled() and x.requires_grad:
@@ -70,9 +73,10 @@ def side_by_side(work: Callable[[Item], Found], items: Sequence[Item], device: t
     return list(_pool(workers, threads // workers).map(_as_here(work), items))
 
 
-def threads_for(amount: int, least: int, device: torch.device) -> int:
-    """How many threads so much work is worth, each with `least` of it or more."""
-    return max(1, min(torch.get_num_threads(), amount // least)) if device.type == "cpu" else 1
+def parts_for(amount: int, least: int, most: int, device: torch.device) -> int:
+    """How many parts so much work is cut into: none above `most`, equally many a thread, `least` for each thread."""
+    threads = max(1, min(torch.get_num_threads(), amount // least)) if device.type == "cpu" else 1
+    return threads * -(-amount // (threads * most))
 
 
 def _cut(parts: int, *tensors: Tensor) -> list[tuple[Tensor, ...]]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from protect import ragged
 from protect.open_clip_towers import OpenClip
 from protect.ragged import Layout, Seen, ends_of, seen_of
-from protect.side_by_side import by_rows, side_by_side, threads_for
+from protect.side_by_side import by_rows, parts_for, side_by_side
 from protect.towers import Surrogate
 from protect.types import Features, Tokens
 
@@ -39,8 +39,8 @@ def text_features(surrogate: Surrogate, tokens: Tokens, shared: Int[Tensor, " ba
 
 def text_from(surrogate: Surrogate, embeddings: Float[Tensor, "batch length width"], tokens: Tokens) -> Features:
     """`surrogate.text_from(embeddings, tokens)` of a frozen surrogate, with gradient."""
-    parts = threads_for(tokens.numel(), LEAST, tokens.device) if is_causal(surrogate) else 1
-    return by_rows(surrogate.text_from, embeddings, tokens, parts=min(parts, len(tokens)))
+    parts = _parts_for(tokens.numel(), tokens.device) if is_causal(surrogate) else 1
+    return by_rows(surrogate.text_from, embeddings, tokens, parts=parts)
 
 
 def is_causal(surrogate: Surrogate) -> TypeGuard[OpenClip]:
@@ -67,12 +67,14 @@ def _features(surrogate: OpenClip, rows: Tokens, begins: Tensor, lengths: Tensor
 
 
 def _parts(own: Tensor) -> list[Tensor]:
-    """Row numbers in order, in parts of about as many tokens: every thread gets equally many parts."""
+    """Row numbers in order, in parts of about as many tokens."""
     before, total = own.cumsum(0) - own, int(own.sum())
-    threads = threads_for(total, LEAST, own.device)
-    rounds = -(-total // (threads * (GPU_TOKENS if own.is_cuda else TOKENS)))
-    part = before * (threads * rounds) // total
+    part = before * _parts_for(total, own.device) // total
     return [(part == number).nonzero().squeeze(1) for number in part.unique().tolist()]
+
+
+def _parts_for(tokens: int, device: torch.device) -> int:
+    return parts_for(tokens, LEAST, TOKENS if device.type == "cpu" else GPU_TOKENS, device)
 
 
 def _embedded(text: Any, rows: Tokens, layout: Layout) -> Tensor:

@@ -15,7 +15,7 @@ from protect.budget import Budget
 from protect.methods.minimise import Minimiser
 from protect.noise import PerImage
 from protect.settings import FitSettings, MemSettings, NoiseSettings, Recipe, TriggerSettings
-from protect.side_by_side import by_rows, image_features, side_by_side, threads_for
+from protect.side_by_side import by_rows, image_features, parts_for, side_by_side
 from protect.surrogate import load_surrogate
 from protect.text_tower import text_features, text_from
 from protect.trigger import draw_choice
@@ -29,7 +29,7 @@ def two_threads(monkeypatch):
     """Two threads, and parts small enough for these tests."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
-    monkeypatch.setattr(module, "PIXELS", 32 * 32)
+    monkeypatch.setattr(module, "LEAST", 32 * 32)
     monkeypatch.setattr(text_tower, "LEAST", 4)
     yield
     torch.set_num_threads(before)
@@ -90,9 +90,9 @@ def test_workers_see_gradient_mode_and_autocast_of_their_caller():
         assert side_by_side(modes, range(2), CPU) == [(False, True)] * 2
 
 
-def test_little_work_and_other_devices_get_one_thread():
-    assert [threads_for(amount, 10, CPU) for amount in (0, 19, 20, 1000)] == [1, 1, 2, 2]
-    assert threads_for(1000, 10, torch.device("meta")) == 1
+def test_little_work_is_one_part_and_much_work_many_on_each_thread():
+    assert [parts_for(amount, 10, 100, CPU) for amount in (1, 19, 20, 200, 201, 401)] == [1, 1, 2, 2, 4, 6]
+    assert [parts_for(amount, 10, 100, torch.device("meta")) for amount in (1, 20, 201)] == [1, 1, 3]
 
 
 def test_rows_in_parts_have_the_values_and_gradients_of_the_whole():
@@ -116,6 +116,16 @@ def test_pictures_of_a_frozen_surrogate_go_in_parts(surrogate, monkeypatch):
     parts = with_gradient(lambda x: image_features(surrogate, x), pictures())
     assert sorted(rows for rows, _ in calls) == [2, 3]
     assert get_ident() not in {thread for _, thread in calls}
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(whole, parts, strict=True))
+
+
+def test_one_thread_too_takes_few_pictures_at_a_time(surrogate, monkeypatch):
+    torch.set_num_threads(1)
+    whole = with_gradient(surrogate.images, pictures())
+    monkeypatch.setattr(module, "PIXELS", 2 * 32 * 32)
+    calls = spied(monkeypatch, surrogate, "images")
+    parts = with_gradient(lambda x: image_features(surrogate, x), pictures())
+    assert calls == [(rows, get_ident()) for rows in (2, 2, 1)]
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(whole, parts, strict=True))
 
 
