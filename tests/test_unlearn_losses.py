@@ -247,6 +247,16 @@ def test_safeclip_with_rivals_leaves_the_own_caption():
         assert ((gradient * own).sum(dim=1).mean().item() > 1e-3) == leaves
 
 
+def test_safeclip_rivals_are_where_the_student_has_them_and_stay_there():
+    """The unsafe captions' gradient is that of their own terms, not of the images that should leave them."""
+    state, settings, scale = step(before=7), ForgetSettings(rivals=True), torch.tensor(SCALE)
+    unsafe, safe = state.forget, state.retain
+    own = 0.25 * safeclip.across(unsafe.texts, safe.images_before, scale, unsafe.images.detach())
+    own = own + 0.1 * safeclip.apart(unsafe.texts, safe.texts_before)
+    gradients = [torch.autograd.grad(loss, unsafe.texts)[0] for loss in (safeclip.loss(state, settings), own / 1.75)]
+    assert torch.allclose(*gradients, atol=1e-6)
+
+
 def test_preserve_is_the_weight_of_the_safe_pairs_contrast():
     settings = [ForgetSettings(preserve=value) for value in (0.0, 1.0, 3.0)]
     state = step(before=7)

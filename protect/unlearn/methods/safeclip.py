@@ -4,7 +4,8 @@ Forget pairs are the unsafe ones (v*, t*), retain pairs their safe twins (v, t),
 towers, V0, T0 the frozen original's. The weights are those of the release, by their sum. The release fixes the
 scale at 100, its model's own; here it is the original's, since too sharp a contrast collapses a softer model.
 Ours, off by default: `preserve` and `rivals`. The paper's redirection chooses among safe items alone, where nothing
-says that an unsafe input should leave its own unsafe caption; with `rivals` unsafe items are wrong answers too.
+says that an unsafe input should leave its own unsafe caption; with `rivals` unsafe items, where the student has them,
+are wrong answers too.
 """
 
 import torch
@@ -24,7 +25,7 @@ ALIGN = (0.25, 0.25)
 def loss(step: Step, settings: ForgetSettings) -> Float[Tensor, ""]:
     unsafe, safe, scale = step.forget, step.retain, step.reference.scale.detach()
     none = safe.texts_before[:0]
-    rivals = (unsafe.images_before, unsafe.texts_before) if settings.rivals else (none, none)
+    rivals = (unsafe.images.detach(), unsafe.texts.detach()) if settings.rivals else (none, none)
     weights = (*REDIRECT, *PRESERVE, *(settings.preserve * weight for weight in ALIGN))
     terms = (
         across(unsafe.texts, safe.images_before, scale, rivals[0]),  # redirection, to the other modality
