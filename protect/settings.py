@@ -449,7 +449,7 @@ class ForgetSettings:
     preserve: float = knob(1.0, "[safeclip hysac] contrast of the safe pairs, 1 in the papers")
     rivals: bool = knob(False, "[safeclip] an unsafe item is a wrong answer for an unsafe query, not so in the paper")
     keep: float = knob(1.0, "[ccu] outputs of the other modality, and retain images, as they were")
-    balance: float = knob(0.3, "[ccu] every class named equally often for the forget images")
+    balance: float = knob(0.5, "[ccu] every class named equally often for the forget images")
     separate: float = knob(1.0, "[ccu] retain classes apart from each other and from the forget set")
     sparse: float = knob(1e-5, "[l1_sparse] sum of all weights' magnitudes")
     floor: float = knob(1.0, "[ga graddiff kl] how far above chance a forget pair's loss is driven, in nats")
