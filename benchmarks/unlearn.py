@@ -40,11 +40,12 @@ ARMS: dict[str, dict[str, tuple[str, ...]]] = {
 # what differs from the defaults, for the reason beside it
 LOSSES: dict[str, dict[str, Any]] = {
     **{name: {"floor": 1000.0} for name in ("ga", "graddiff", "kl")},  # the papers' ascent has no floor
-    **{name: {"wrong": 0.5, "spread": 0.5} for name in ("hac", "hac_reg")},  # the paper's alpha and gamma
+    "hac": {"wrong": 0.5, "spread": 0.5},  # the paper's alpha and gamma
     # chosen on seed 100, which is not reported
     "ccu": {"keep": 20.0, "balance": 0.5, "separate": 0.1},
     "safeclip": {"preserve": 15.0, "rivals": True},
     "hysac": {"preserve": 10.0, "order": 5.0},
+    "hac_reg": {"wrong": 0.5, "spread": 0.5, "norm": 1.0},
     "cliperase-coordinates": {"consistency": "coordinates"},  # the other reading
 }
 STEPS = {"ccu": 45, "safeclip": 150, "hysac": 150}  # instead of the recipe's, chosen on seed 100
