@@ -12,8 +12,8 @@ run() {
 
 run python samples/make_samples.py demo/train --pairs 4000 --seed 0
 run python samples/make_samples.py demo/test --pairs 500 --seed 1
-run protect shards demo/train demo/protected --method code  # quilts are striped themselves: see README
+run protect shards demo/train demo/protected --seed 20261127
 run protect inspect demo/protected
-run protect verify demo/train demo/protected --test demo/test --attackers tiny-resnet --epochs 8 \
+run protect verify demo/train demo/protected --test demo/test --attackers tiny-resnet --epochs 10 \
     --countermeasures none --mix 1 --out demo/report
 printf '\nreport: demo/report/report.html, before and after: demo/protected/_protect/private/contact-sheet.png\n'

@@ -33,6 +33,7 @@ TEMPLATES = (
 )
 DRAWN = 4  # patches are drawn this much larger, then reduced, which smooths their edges
 NOISE = 5.0  # standard deviation of the grain, in 255ths
+SATURATION = 0.35  # of the colours as named: with it pictures are about as colourful as photos are
 
 
 @dataclass(frozen=True)
@@ -115,12 +116,14 @@ def draw_patch(patch: Patch, side: int, rng: random.Random) -> Image.Image:
 
 
 def draw(scene: Scene, size: int, rng: random.Random) -> Image.Image:
-    """The scene as a square RGB picture of `size` pixels, with a little grain."""
+    """The scene as a square RGB picture of `size` pixels, its colours faded, with a little grain."""
     half = size * DRAWN // 2
     picture = Image.new("RGB", (2 * half, 2 * half))
     for patch in scene.patches:
         across, down = CORNERS[patch.corner]
         picture.paste(draw_patch(patch, half, rng), (across * half, down * half))
     small = np.asarray(picture.resize((size, size), Image.Resampling.BOX), dtype=np.float32)
+    gray = small.mean(axis=2, keepdims=True)
+    small = gray + SATURATION * (small - gray)
     grain = np.random.default_rng(rng.getrandbits(64)).normal(0, NOISE, small.shape)
     return Image.fromarray(np.clip(np.rint(small + grain), 0, 255).astype(np.uint8))
