@@ -39,6 +39,7 @@ from protect.types import Batch, Member, Sample, Words
 
 CHUNK_PIXELS = 32_000_000  # decoded pixels held at once, at most (one larger picture is a chunk of its own)
 AHEAD = 16  # samples decoded before they are needed, at most
+COMPARED = 8  # one sample of so many is written clean too, to tell what the codec alone does: a third of phase 2
 
 
 class SampleError(ValueError):
@@ -57,13 +58,14 @@ class Failure(NamedTuple):
 
 @dataclass
 class Ready:
-    """A decoded sample that waits for its protection."""
+    """A decoded sample that waits for its protection; compared: beside a clean one that was merely written again."""
 
     sample: Sample
     image: Member
     photo: Photo
     view: np.ndarray
     captions: tuple[str, ...]
+    compared: bool = True
 
 
 @dataclass
@@ -176,10 +178,11 @@ def _items(
     ahead: deque[Future[Ready | Outcome]] = deque()
     seen: set[str] = set()
     try:
-        for sample in read_samples(shard):
+        for number, sample in enumerate(read_samples(shard)):
             if not publish.urls and (links := links_of(sample)):
                 raise links_error(shard, links[0])
-            ahead.append(pool.submit(prepare, sample, publish, size, sample.key in seen))
+            again, compared = sample.key in seen, number % COMPARED == 0
+            ahead.append(pool.submit(prepare, sample, publish, size, again, compared))
             seen.add(sample.key)
             if len(ahead) > AHEAD:
                 yield ahead.popleft().result()
@@ -192,7 +195,9 @@ def _items(
         yield ahead.popleft().result()
 
 
-def prepare(sample: Sample, publish: PublishSettings, size: int, again: bool = False) -> Ready | Outcome:
+def prepare(
+    sample: Sample, publish: PublishSettings, size: int, again: bool = False, compared: bool = True
+) -> Ready | Outcome:
     """Decodes a sample, or says why it cannot be protected; `again`: its key was seen before."""
     if not sample.key:
         return Outcome(sample)
@@ -208,7 +213,7 @@ def prepare(sample: Sample, publish: PublishSettings, size: int, again: bool = F
         return Outcome(sample, failure=Failure("unreadable caption", str(error)))
     except ImageError as error:
         return Outcome(sample, failure=Failure("unusable image", str(error)))
-    return Ready(sample, image, photo, to_view(photo.color, size), captions)
+    return Ready(sample, image, photo, to_view(photo.color, size), captions, compared)
 
 
 def _chunks(items: Iterator[Ready | Outcome], size: int) -> Iterator[list[Ready | Outcome]]:
@@ -264,7 +269,7 @@ def _publish(
     """The gate for one sample: picture and captions as files, read again and measured."""
     style = recipe.trigger.trigger_style
     try:
-        published = publish_image(item.photo, noise, recipe.noise.epsilon, publish, size=size)
+        published = publish_image(item.photo, noise, recipe.noise.epsilon, publish, item.compared, size)
         changed = rewrite_captions(item.sample, partial(write_words, words=words, style=style), publish)
     except (BudgetError, ImageError) as error:
         return Outcome(item.sample, failure=Failure("unusable image", str(error)))

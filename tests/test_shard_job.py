@@ -21,7 +21,7 @@ from protect.captions import captions_of
 from protect.plan import MARKER, Plan, PlanError
 from protect.protector import Protector
 from protect.settings import FitSettings, PublishSettings, Recipe, TriggerSettings
-from protect.shard_job import SampleError, file_hash, protect_shard, try_samples
+from protect.shard_job import COMPARED, SampleError, file_hash, protect_shard, try_samples
 from protect.shards import ShardWriter, image_member, read_samples
 from protect.types import Fitted
 
@@ -221,6 +221,14 @@ def test_large_pictures_are_cut_into_chunks_of_the_same_bytes(shard, job, tree, 
 
 
 # --- stats and records
+
+
+def test_one_sample_of_eight_is_compared_with_a_clean_file_written_again(tmp_path, make_shard, pair, job):
+    shard = make_shard(tmp_path / "in" / "0.tar", {f"{i:03}": pair(i) for i in range(10)})
+    plan, stats = job(shard)
+    records = [json.loads(line) for line in plan.records(shard).read_text().splitlines()]
+    assert [i for i, record in enumerate(records) if record["reencode"]] == [0, COMPARED]
+    assert stats["protected"] == 10 and stats["psnr_clean_reencode"] > stats["psnr"]
 
 
 def test_stats_have_img2dataset_fields_and_ours(shard, job):
