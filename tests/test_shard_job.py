@@ -223,8 +223,8 @@ def test_large_pictures_are_cut_into_chunks_of_the_same_bytes(shard, job, tree, 
 # --- stats and records
 
 
-def test_one_sample_of_eight_is_compared_with_a_clean_file_written_again(tmp_path, make_shard, pair, job):
-    shard = make_shard(tmp_path / "in" / "0.tar", {f"{i:03}": pair(i) for i in range(10)})
+def test_one_sample_of_eight_is_compared_with_a_clean_file_written_again(tmp_path, clean, job):
+    shard = clean(tmp_path / "ten", 10) / "00000.tar"
     plan, stats = job(shard)
     records = [json.loads(line) for line in plan.records(shard).read_text().splitlines()]
     assert [i for i, record in enumerate(records) if record["reencode"]] == [0, COMPARED]
