@@ -4,27 +4,31 @@ r"""The verifier's standard report on collage-64: what is left after countermeas
 
 What was measured, in parts that are found again:
 
-    python benchmarks/verdict.py --attackers tiny-resnet --methods code,mem --rows scraper-chain,jpeg-75,grayscale,\
-        half-words,subtract-content-means,remove-stripes,strong-augmentation,clean:strong-augmentation
-    python benchmarks/verdict.py --attackers tiny-vit --methods content-3,code --rows none --mix 1
+    python benchmarks/verdict.py --methods code,mem,content-epsilon-4 --rows scraper-chain,jpeg-75,grayscale,\
+        half-words,subtract-content-means,remove-stripes,level-directions,clean:level-directions,\
+        strong-augmentation,clean:strong-augmentation
+    python benchmarks/verdict.py --part seeds --seeds 3 --methods "" --rows none --mix 1
+    python benchmarks/verdict.py --part longer --methods "" --rows longer,clean:longer --mix 1
     python benchmarks/verdict.py --only-table
 
 Protects the first 8,000 pairs with every method, then runs `protect verify` for each attacker, with the default
-method as the claim and the others as further arms. A killed run goes on where it was, and so does one that is asked
-for more rows or seeds. The reports stay under runs/verdict.
+method as the claim (or --claim) and the others as further arms. A killed run goes on where it was, and so does one
+that is asked for more rows or seeds. The reports stay under runs/verdict, one for each attacker and part.
 """
 
 import argparse
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from common import ROOT, RUNS, protect, save, table
 from strength import CLEAN, TEST, pick, recall
 
-CLAIM = "content"
+RUNS_KEPT = "runs.jsonl"
 METHODS: dict[str, list[str]] = {
-    CLAIM: [],
+    "content": [],
     "content-two-words": ["--content-words", "2"],
     "content-epsilon-4": ["--epsilon", "4"],
     "code": ["--method", "code"],
@@ -32,49 +36,56 @@ METHODS: dict[str, list[str]] = {
     "em": ["--method", "em"],
     "random": ["--method", "random"],
 }
-STANDARD = "scraper-chain,jpeg-75,grayscale,subtract-content-means,half-words,strong-augmentation"
-ROWS = {"tiny-resnet": f"{STANDARD},clean:strong-augmentation,ueraser-light,longer", "tiny-vit": STANDARD}
+ROWS = "scraper-chain,jpeg-75,grayscale,half-words,subtract-content-means,remove-stripes,level-directions,"
+ROWS += "clean:level-directions,strong-augmentation,clean:strong-augmentation"
+ATTACKERS = ("tiny-resnet", "tiny-vit")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--attackers", default=",".join(ROWS))
+    parser.add_argument("--attackers", default=",".join(ATTACKERS))
+    parser.add_argument("--claim", default="content", choices=list(METHODS))
+    parser.add_argument("--part", default="report", help="name of this report; runs of the others are found again")
     parser.add_argument("--methods", default="code,mem,em,random,content-epsilon-4", help="further arms")
-    parser.add_argument("--rows", default="", help="countermeasures (those of the attacker)")
+    parser.add_argument("--rows", default=ROWS, help="countermeasures")
     parser.add_argument("--mix", default="0.5", help="protected shares of a mixture (1: no mixture)")
     parser.add_argument("--only-table", action="store_true", help="no work, the table of what is there")
     settings = parser.parse_args()
     folder, further = RUNS / "verdict", [name for name in settings.methods.split(",") if name]
     attackers = settings.attackers.split(",")
     if not settings.only_table:
-        for method in (CLAIM, *further):
+        for method in (settings.claim, *further):
             make(folder / method, METHODS[method])
         arms = [argument for method in further for argument in ("--arm", f"{method}={folder / method}")]
         for attacker in attackers:
-            rows = settings.rows or ROWS[attacker]
+            out = folder / f"{attacker}-{settings.part}"
+            gather(out, folder.glob(f"{attacker}-*/{RUNS_KEPT}"))
             recipe = ("--epochs", settings.epochs, "--seeds", settings.seeds, "--mix", settings.mix, "--jobs", 1)
-            asked = ("--test", TEST, "--attackers", attacker, "--countermeasures", rows)
-            judge(folder / f"{attacker}-report", *asked, *recipe, *arms)
-    found = [
-        json.loads(path.read_text())
+            asked = ("--test", TEST, "--attackers", attacker, "--countermeasures", settings.rows)
+            protect("verify", CLEAN, folder / settings.claim, "--out", out, *asked, *recipe, *arms)
+    found = {
+        path.parent.name: json.loads(path.read_text())
         for attacker in attackers
-        if (path := folder / f"{attacker}-report" / "details.json").exists()
-    ]
-    rows = [row for details in found for row in rows_of(details)]
+        for path in sorted(folder.glob(f"{attacker}-*/details.json"))
+    }
+    rows = [{"part": part, **row} for part, details in found.items() for row in rows_of(details)]
     print(table(rows))
-    timings = [{"attackers": d["settings"]["attackers"], "seconds": d["seconds"]} for d in found]
+    timings = [{"part": part, "seconds": d["seconds"]} for part, d in found.items()]
     print(save("verdict", vars(settings), {"rows": rows, "timings": timings}).relative_to(ROOT))
+
+
+def gather(out: Path, others: Iterable[Path]) -> None:
+    """All finished runs in one folder: they are known by what was trained on what, not by their report."""
+    lines = dict.fromkeys(line for path in sorted(others) for line in path.read_text().splitlines())
+    out.mkdir(parents=True, exist_ok=True)
+    (out / RUNS_KEPT).write_text("".join(f"{line}\n" for line in lines))
 
 
 def make(out: Path, options: list[str]) -> None:
     if not (out / "_protect/manifest.jsonl").exists():
         protect("shards", CLEAN, out, *options)
-
-
-def judge(out: Path, *options: object) -> None:
-    protect("verify", CLEAN, RUNS / "verdict" / CLAIM, "--out", out, *options)
 
 
 def rows_of(details: dict[str, Any]) -> list[dict[str, Any]]:
@@ -84,6 +95,7 @@ def rows_of(details: dict[str, Any]) -> list[dict[str, Any]]:
         {
             "arm": share["arm"],
             "attacker": share["attacker"],
+            "seeds": len(runs_of(details, share)),
             **{moment: share[moment] for moment in ("last", "best")},
             **{f"{moment} R@10 %": 100 * score(details, share, moment) for moment in ("last", "best")},
         }
@@ -93,8 +105,11 @@ def rows_of(details: dict[str, Any]) -> list[dict[str, Any]]:
 
 def score(details: dict[str, Any], share: dict[str, Any], moment: str) -> float:
     """R@10 (0 to 1), mean of directions and seeds."""
-    runs = [r for r in details["runs"] if (r["arm"], r["attacker"]) == (share["arm"], share["attacker"])]
-    return sum(recall(pick(run["epochs"], moment)) for run in runs) / len(runs)
+    return fmean(recall(pick(run["epochs"], moment)) for run in runs_of(details, share))
+
+
+def runs_of(details: dict[str, Any], share: dict[str, Any]) -> list[dict[str, Any]]:
+    return [r for r in details["runs"] if (r["arm"], r["attacker"]) == (share["arm"], share["attacker"])]
 
 
 if __name__ == "__main__":
