@@ -1,0 +1,109 @@
+"""How far the directions of a picture's words stand out in the files of `content`, without any training.
+
+    python benchmarks/separation.py
+
+For each direction the log energy of fine texture, in pictures whose caption has a word of it against those whose has
+not, by the spread of the clean pictures. Camera photos through `protect photos` at each strength as a network of 224
+pixels sees them, and pairs of collage-64 through `protect shards`, as written and after JPEG 75.
+"""
+
+import io
+import json
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from common import DATA, ROOT, RUNS, protect, save, table
+from PIL import Image
+
+from protect.caption_words import Vocabulary
+from protect.carry import see
+from protect.methods.content import VOCABULARY, Deal
+from protect.orientations import BRIGHTNESS, DIRECTIONS, textures
+from protect.photos.record import read_records
+from protect.protector import Protector
+from protect.verify.pairs import read_pairs
+
+KEY = 1
+PAIRS = 500
+STRENGTHS = ("subtle", "balanced", "strong")
+
+
+class Seen(NamedTuple):
+    """Log energies of a picture before and after (DIRECTIONS), and the directions of its words."""
+
+    before: np.ndarray
+    after: np.ndarray
+    said: list[bool]
+
+
+def main() -> None:
+    rows = [photos(strength) for strength in STRENGTHS] + shards()
+    print(table(rows))
+    print(save("separation", {"key": KEY, "pairs": PAIRS}, rows).relative_to(ROOT))
+
+
+def photos(strength: str) -> dict[str, object]:
+    clean, out = DATA / "big-photos", RUNS / "separation" / strength
+    protect("photos", clean, out, "--seed", KEY, "--strength", strength, "--quiet")
+    words = json.loads((out / "_protect/private/words.json").read_text())
+    vocabulary = Vocabulary(words["pictures"], words["count"])
+    deal = Deal.of(vocabulary.telling(), KEY)
+    seen = [
+        Seen(
+            energies(see(Image.open(clean / name).convert("RGB"), 224)),
+            energies(see(Image.open(out / name).convert("RGB"), 224)),
+            said(deal, vocabulary, record.caption),
+        )
+        for name, record in read_records(out).items()
+        if record.status == "protected"
+    ]
+    return row(f"camera photos, {strength}", seen)
+
+
+def shards() -> list[dict[str, object]]:
+    clean, out = DATA / "collage-64/train/00000.tar", RUNS / "separation/shards"
+    protect("shards", clean, out, "--seed", KEY, "--quiet")
+    fitted = Protector.load(out / "_protect/private/protector").fitted
+    pictures, count = json.loads(fitted.tensors[VOCABULARY].numpy().tobytes())
+    vocabulary = Vocabulary(pictures, dict(count))
+    deal = Deal.of(vocabulary.telling(), KEY)
+    before, after = (read_pairs([str(path)], 64, PAIRS) for path in (clean, out / "00000.tar"))
+    rows = []
+    for name, change in (("as written", Image.fromarray), ("after JPEG 75 4:2:0", jpeg)):
+        seen = [
+            Seen(energies(Image.fromarray(a)), energies(change(b)), said(deal, vocabulary, *captions))
+            for a, b, captions in zip(before.pictures, after.pictures, before.captions, strict=True)
+        ]
+        rows.append(row(f"collage-64, {name}", seen))
+    return rows
+
+
+def energies(picture: Image.Image) -> np.ndarray:
+    gray = np.asarray(picture).astype(np.float32) @ BRIGHTNESS
+    return np.log([np.mean(np.abs(texture) ** 2) for texture in textures(gray)])
+
+
+def said(deal: Deal, vocabulary: Vocabulary, *captions: str) -> list[bool]:
+    spoken = deal.of_words(vocabulary.content(captions, 4))
+    return [direction in spoken for direction in range(DIRECTIONS)]
+
+
+def jpeg(pixels: np.ndarray) -> Image.Image:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=75, subsampling=2)
+    return Image.open(file).convert("RGB")
+
+
+def row(name: str, pictures: Iterable[Seen]) -> dict[str, object]:
+    """The spread is that of a direction's share: how loud a picture is in all directions tells nothing."""
+    before, after, spoken = (np.array(part) for part in zip(*pictures, strict=True))
+    moved, shares = after - before, before - before.mean(1, keepdims=True)
+    loud, quiet = moved[spoken].mean(), moved[~spoken].mean()
+    spread = (shares - shares.mean(0)).std()
+    figures = {"said": loud, "other": quiet, "spread": spread, "separation": (loud - quiet) / spread}
+    return {"files": name, "pictures": len(before), **{key: float(value) for key, value in figures.items()}}
+
+
+if __name__ == "__main__":
+    main()
