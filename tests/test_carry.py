@@ -14,6 +14,7 @@ from protect.carry import (
     resampler,
     room,
     see,
+    see_around,
     sides,
     stretched,
 )
@@ -181,3 +182,34 @@ def test_strips_have_no_seams(rows):
     strips = list(stretched(plane, 130, 171, rows))
     assert [top for top, _ in strips] == list(range(0, 130, rows))
     assert np.allclose(np.concatenate([strip for _, strip in strips]), whole, atol=1e-4)
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (80, 64), (48, 97), (300, 200), (90, 300)])
+def test_around_the_crop_lies_the_rest_of_the_frame(height, width):
+    """The middle is the attacker's square; beside it is what noise of that size falls on, in its place."""
+    size = 48
+    coarse = Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 6, 3), np.uint8))
+    image = coarse.resize((width, height), Image.Resampling.BICUBIC)
+    around, side = see_around(image, size), room(height, width, size)
+    assert around.shape == (side, side, 3) and around.dtype == np.uint8
+    edge = (side - size) // 2
+    middle = around[edge : edge + size, edge : edge + size]
+    assert np.array_equal(middle, np.asarray(see(image, size)))
+    noise = around.transpose(2, 0, 1).astype(np.float32) / 255 * 8  # a noise that is the picture itself
+    carried = carry(noise, height, width, 8, size=size)
+    assert correlation(carried, np.asarray(image, np.float32)) > 0.95
+
+
+def test_beyond_the_frame_the_picture_is_mirrored():
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 96, 3), np.uint8))
+    around = see_around(image, 48)
+    assert around.shape == (96, 96, 3)
+    assert np.array_equal(around[24:72], np.asarray(image))
+    assert np.array_equal(around[23], around[24]) and np.array_equal(around[0], around[47])
+
+
+def test_a_panoramas_middle_is_seen_around_its_crop():
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 480, 3), np.uint8))
+    around = see_around(image, 48)
+    assert around.shape == (4 * 48, 4 * 48, 3)
+    assert np.array_equal(around[72:120, 72:120], np.asarray(see(image, 48)))

@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from protect.alphabet import draw_alphabet
 from protect.batches import Window, to_images
+from protect.carry import carry, room
 from protect.methods import METHODS
 from protect.protector import ABOUT, NOISE, TENSORS, Protector, fit
 from protect.settings import FitSettings, MemSettings, NoiseSettings, Recipe, TriggerSettings
@@ -227,3 +229,19 @@ def test_noise_that_was_changed_or_lost_is_noticed(tmp_path):
     path.unlink()
     with pytest.raises(ValueError, match="expected hash"):
         Protector.load(tmp_path / "p")
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (32, 80), (90, 40), (20, 20)])
+def test_noise_that_follows_a_picture_covers_all_of_it(height, width):
+    """Where the picture has its texture the noise has it too, beside the centre crop as well as in it."""
+    recipe = Recipe(FitSettings(size=32, window=64, device="cpu"))
+    made = fit(window_of(6), recipe)
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    noise, words, size = made.protect_whole("key", Image.fromarray(pixels), ("a cat and a dog",))
+    assert size == min(32, height, width) and words == () and noise.dtype == np.int8
+    assert noise.shape == (3, room(height, width, size), room(height, width, size))
+    carried = carry(noise, height, width, 8, size=size)
+    quarter = max(height, width) // 4
+    parts = np.split(carried if height > width else carried.transpose(1, 0, 2), [quarter, -quarter])
+    strengths = [np.abs(part).mean() for part in parts]
+    assert min(strengths) > 0.5 * max(strengths) > 0
