@@ -19,6 +19,6 @@ class Strength:
 
 STRENGTHS = {
     "subtle": Strength(4.0, 0.96, 0.99, "hardly to be seen beside the original; the weakest protection"),
-    "balanced": Strength(8.0, 0.92, 0.96, "faint gray stripes or checks on even areas, for who looks closely"),
-    "strong": Strength(16.0, 0.80, 0.875, "stripes or checks that everybody sees, on a screen too"),
+    "balanced": Strength(8.0, 0.92, 0.973, "a faint grain on even areas, for who looks closely"),
+    "strong": Strength(16.0, 0.80, 0.914, "lines that everybody sees, on a screen too"),
 }
