@@ -225,3 +225,35 @@ def comparison() -> Callable[..., Any]:
         return Comparison(runs=runs, **whole | fields)
 
     return make
+
+
+@pytest.fixture
+def small_minimiser() -> Callable[[str], Any]:
+    """small_minimiser(surrogate name): a run of mem on six small pairs in fp32, its surrogate not frozen yet."""
+    from protect.alphabet import draw_alphabet
+    from protect.batches import Window
+    from protect.budget import Budget
+    from protect.methods.minimise import Minimiser
+    from protect.noise import PerImage
+    from protect.settings import FitSettings, MemSettings, NoiseSettings, Recipe, TriggerSettings
+    from protect.trigger import draw_choice
+
+    captions = ("a dog", "two cats on a chair", "a red boat", "the old man and the sea", "rain", "a dog and a boat")
+
+    def make(name: str) -> Minimiser:
+        recipe = Recipe(
+            FitSettings("mem", (name,), size=32, window=6, batch=6, device="cpu", precision="fp32"),
+            TriggerSettings(trigger_words=3, alphabet=12),
+            NoiseSettings(step_size=1.0, steps=4),
+            MemSettings(share="image", candidates=5),
+        )
+        window, random = Window(32, 6), np.random.default_rng(5)
+        for number, caption in enumerate(captions):
+            window.add(str(number), random.integers(0, 256, (3, 32, 32), dtype=np.uint8), [caption])
+        alphabet = draw_alphabet(3, 12, 0)
+        carrier = PerImage(window, Budget(8.0))
+        made = Minimiser(window, recipe, alphabet, draw_choice(window.keys, alphabet, 0), carrier, True, str)
+        made.start_surrogate(0)
+        return made
+
+    return make

@@ -2,29 +2,12 @@
 
 import importlib.util
 import sys
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from protect.alphabet import draw_alphabet
-from protect.batches import Window
-from protect.budget import Budget
 from protect.losses import clip_loss
-from protect.methods.minimise import Minimiser
-from protect.noise import PerImage
-from protect.settings import FitSettings, MemSettings, NoiseSettings, Recipe, TriggerSettings
-from protect.trigger import draw_choice
-
-CAPTIONS = ("a dog", "two cats on a chair", "a red boat", "the old man and the sea", "rain", "a dog and a boat")
-RECIPE = Recipe(
-    FitSettings("mem", ("tiny-resnet",), size=32, window=6, batch=6, device="cpu", precision="fp32"),
-    TriggerSettings(trigger_words=3, alphabet=12),
-    NoiseSettings(step_size=1.0, steps=4),
-    MemSettings(share="image", candidates=5),
-)
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +21,8 @@ def baseline():
 
 
 @pytest.fixture(params=["tiny-resnet", "tiny-vit"])
-def minimiser(request):
-    recipe = replace(RECIPE, fit=replace(RECIPE.fit, surrogate=(request.param,)))
-    window, random = Window(32, 6), np.random.default_rng(5)
-    for number, caption in enumerate(CAPTIONS):
-        window.add(str(number), random.integers(0, 256, (3, 32, 32), dtype=np.uint8), [caption])
-    alphabet = draw_alphabet(3, 12, 0)
-    carrier = PerImage(window, Budget(8.0))
-    made = Minimiser(window, recipe, alphabet, draw_choice(window.keys, alphabet, 0), carrier, True, str)
-    made.start_surrogate(0)
+def minimiser(request, small_minimiser):
+    made = small_minimiser(request.param)
     with torch.no_grad():
         made.surrogate.logit_scale.add_(1)  # a sharper loss: options differ by more than rounding
     made.freeze()
@@ -58,7 +34,7 @@ def test_words_and_noise_are_those_of_the_plain_baseline(minimiser, baseline):
     batch, first, state = minimiser.window.batch(rows), minimiser.choice.clone(), minimiser.random.get_state()
     ids = minimiser.lexicon.ids
     tokens = minimiser.tokens(batch, first)
-    expected = reference.text_step(batch.images, tokens, ids, RECIPE.mem.candidates)
+    expected = reference.text_step(batch.images, tokens, ids, minimiser.recipe.mem.candidates)
     minimiser.random.set_state(state)
     minimiser.search_words(rows)
     found = ids[torch.arange(3), minimiser.choice]
@@ -70,7 +46,7 @@ def test_words_and_noise_are_those_of_the_plain_baseline(minimiser, baseline):
         batch.images,
         torch.zeros_like(batch.images),
         lambda: minimiser.tokens(batch, minimiser.choice, shuffle=True),
-        RECIPE.noise.steps,
+        minimiser.recipe.noise.steps,
         8.0,
     )
     minimiser.random.set_state(state)
@@ -78,11 +54,11 @@ def test_words_and_noise_are_those_of_the_plain_baseline(minimiser, baseline):
     noise = minimiser.window.noise(rows)
     same = (noise - wanted).abs() < 0.01
     assert same.float().mean() > 0.999  # a gradient next to zero may round to either sign
-    assert noise.abs().max() == RECIPE.noise.steps
+    assert noise.abs().max() == minimiser.recipe.noise.steps
 
 
 def test_the_baseline_learns_as_the_surrogate_does(minimiser, baseline):
-    reference, rows = baseline(minimiser.surrogate, learning_rate=RECIPE.mem.learning_rate), torch.arange(6)
+    reference, rows = baseline(minimiser.surrogate, learning_rate=minimiser.recipe.mem.learning_rate), torch.arange(6)
     batch, state = minimiser.window.batch(rows), minimiser.random.get_state()
     reference.surrogate_step(batch.images, minimiser.tokens(batch, minimiser.choice))
     minimiser.random.set_state(state)

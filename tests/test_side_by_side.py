@@ -2,23 +2,15 @@
 
 from threading import Thread, get_ident
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from protect import side_by_side as module
 from protect import text_tower
-from protect.alphabet import draw_alphabet
-from protect.batches import Window
-from protect.budget import Budget
-from protect.methods.minimise import Minimiser
-from protect.noise import PerImage
-from protect.settings import FitSettings, MemSettings, NoiseSettings, Recipe, TriggerSettings
 from protect.side_by_side import by_rows, image_features, parts_for, side_by_side
 from protect.surrogate import load_surrogate
 from protect.text_tower import text_features, text_from
-from protect.trigger import draw_choice
 
 CPU = torch.device("cpu")
 CAPTIONS = ("a dog", "two cats on a chair", "a red boat", "the old man and the sea", "rain", "a dog and a boat")
@@ -156,30 +148,13 @@ def test_texts_go_in_parts(surrogate, monkeypatch):
     assert len(calls) == 2 and max(calls) < 1.5 * min(calls)  # alike in tokens, not in rows
 
 
-def minimiser(name):
-    recipe = Recipe(
-        FitSettings("mem", (name,), size=32, window=6, batch=6, device="cpu", precision="fp32"),
-        TriggerSettings(trigger_words=3, alphabet=12),
-        NoiseSettings(step_size=1.0, steps=4),
-        MemSettings(share="image", candidates=5, fresh_every=0),
-    )
-    window, random = Window(32, 6), np.random.default_rng(5)
-    for number, caption in enumerate(CAPTIONS):
-        window.add(str(number), random.integers(0, 256, (3, 32, 32), dtype=np.uint8), [caption])
-    alphabet = draw_alphabet(3, 12, 0)
-    carrier = PerImage(window, Budget(8.0))
-    made = Minimiser(window, recipe, alphabet, draw_choice(window.keys, alphabet, 0), carrier, True, str)
-    made.start_surrogate(0)
-    made.freeze()
-    return made
-
-
 @pytest.mark.parametrize("name", ["tiny-resnet", "tiny-vit"])
-def test_words_and_noise_are_those_of_one_thread(name):
+def test_words_and_noise_are_those_of_one_thread(name, small_minimiser):
     found = []
     for threads in (1, 2, 2):
         torch.set_num_threads(threads)
-        made, rows = minimiser(name), torch.arange(6)
+        made, rows = small_minimiser(name), torch.arange(6)
+        made.freeze()
         made.search_words(rows)
         made.move_noise(rows)
         found.append((made.choice, made.window.noise(rows)))
