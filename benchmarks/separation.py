@@ -7,8 +7,6 @@ not, by the spread of the clean pictures. Camera photos through `protect photos`
 pixels sees them, and pairs of collage-64 through `protect shards`, as written and after JPEG 75.
 """
 
-import io
-import json
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -18,10 +16,14 @@ from PIL import Image
 
 from protect.caption_words import Vocabulary
 from protect.carry import see
-from protect.methods.content import VOCABULARY, Deal
-from protect.orientations import BRIGHTNESS, DIRECTIONS, textures
+from protect.images import LUMA
+from protect.methods.content import Deal, vocabulary_of
+from protect.orientations import DIRECTIONS, textures
+from protect.photos.ready import own_words
 from protect.photos.record import read_records
 from protect.protector import Protector
+from protect.settings import ContentSettings
+from protect.verify.countermeasures import COUNTERMEASURES
 from protect.verify.pairs import read_pairs
 
 KEY = 1
@@ -46,8 +48,7 @@ def main() -> None:
 def photos(strength: str) -> dict[str, object]:
     clean, out = DATA / "big-photos", RUNS / "separation" / strength
     protect("photos", clean, out, "--seed", KEY, "--strength", strength, "--quiet")
-    words = json.loads((out / "_protect/private/words.json").read_text())
-    vocabulary = Vocabulary(words["pictures"], words["count"])
+    vocabulary = own_words(out / "_protect/private", lambda: Vocabulary(0, {}))
     deal = Deal.of(vocabulary.telling(), KEY)
     seen = [
         Seen(
@@ -64,35 +65,27 @@ def photos(strength: str) -> dict[str, object]:
 def shards() -> list[dict[str, object]]:
     clean, out = DATA / "collage-64/train/00000.tar", RUNS / "separation/shards"
     protect("shards", clean, out, "--seed", KEY, "--quiet")
-    fitted = Protector.load(out / "_protect/private/protector").fitted
-    pictures, count = json.loads(fitted.tensors[VOCABULARY].numpy().tobytes())
-    vocabulary = Vocabulary(pictures, dict(count))
+    vocabulary = vocabulary_of(Protector.load(out / "_protect/private/protector").fitted)
     deal = Deal.of(vocabulary.telling(), KEY)
     before, after = (read_pairs([str(path)], 64, PAIRS) for path in (clean, out / "00000.tar"))
+    clean_energies = [energies(Image.fromarray(picture)) for picture in before.pictures]
+    spoken = [said(deal, vocabulary, *captions) for captions in before.captions]
     rows = []
-    for name, change in (("as written", Image.fromarray), ("after JPEG 75 4:2:0", jpeg)):
-        seen = [
-            Seen(energies(Image.fromarray(a)), energies(change(b)), said(deal, vocabulary, *captions))
-            for a, b, captions in zip(before.pictures, after.pictures, before.captions, strict=True)
-        ]
+    for name, change in (("as written", None), ("after JPEG 75 4:2:0", COUNTERMEASURES["jpeg-75"].picture)):
+        files = map(Image.fromarray, after.pictures)
+        seen = map(Seen, clean_energies, (energies(change(file) if change else file) for file in files), spoken)
         rows.append(row(f"collage-64, {name}", seen))
     return rows
 
 
 def energies(picture: Image.Image) -> np.ndarray:
-    gray = np.asarray(picture).astype(np.float32) @ BRIGHTNESS
+    gray = np.asarray(picture).astype(np.float32) @ LUMA
     return np.log([np.mean(np.abs(texture) ** 2) for texture in textures(gray)])
 
 
 def said(deal: Deal, vocabulary: Vocabulary, *captions: str) -> list[bool]:
-    spoken = deal.of_words(vocabulary.content(captions, 4))
+    spoken = deal.of_words(vocabulary.content(captions, ContentSettings().content_words))
     return [direction in spoken for direction in range(DIRECTIONS)]
-
-
-def jpeg(pixels: np.ndarray) -> Image.Image:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=75, subsampling=2)
-    return Image.open(file).convert("RGB")
 
 
 def row(name: str, pictures: Iterable[Seen]) -> dict[str, object]:

@@ -24,7 +24,7 @@ from statistics import fmean
 from typing import Any
 
 from common import ROOT, RUNS, protect, save, table
-from strength import CLEAN, TEST, pick, recall
+from strength import ATTACKERS, CLEAN, TEST, pick, recall
 
 RUNS_KEPT = "runs.jsonl"
 METHODS: dict[str, list[str]] = {
@@ -38,7 +38,6 @@ METHODS: dict[str, list[str]] = {
 }
 ROWS = "scraper-chain,jpeg-75,grayscale,half-words,subtract-content-means,remove-stripes,level-directions,"
 ROWS += "clean:level-directions,strong-augmentation,clean:strong-augmentation"
-ATTACKERS = ("tiny-resnet", "tiny-vit")
 
 
 def main() -> None:
