@@ -16,6 +16,7 @@ from protect.carry import see
 from protect.settings import PublishSettings
 
 ORIENTATION = 0x0112
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # the weights of Pillow's own conversion to grey
 WRITTEN = {"RGB": "RGB", "RGBA": "RGBA", "L": "L", "LA": "LA", "1": "RGB", "P": "RGB", "CMYK": "RGB"}
 WRITTEN |= {"I;16": "I;16", "I": "I;16"}
 PNG_COLOR = (b"cHRM", b"cICP", b"gAMA", b"sRGB")  # chunks that say how the pixel values are meant

@@ -17,7 +17,6 @@ WIDTH = 0.03  # of a direction's band in the spectrum, cycles a pixel (standard 
 MARGIN = 16  # pixels mirrored around a picture, so that its borders do not touch each other
 GRAIN = 8.0  # noise (standard deviation, 255ths) that decides where the lines are on flat areas
 FAINT = 4.0  # strength of a texture that gets seven tenths of the loudness; flat areas get less, and look it
-BRIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def textures(gray: np.ndarray) -> Iterator[np.ndarray]:

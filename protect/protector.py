@@ -48,12 +48,16 @@ class Protector:
         """Noise and words for a batch; depends on nothing but the batch and this artefact."""
         return self._protect(batch)
 
+    def side(self, image: Image.Image) -> int:
+        """Side of the view it takes of a picture: where its noise fits any size, at most the picture's own."""
+        return min(self.size, *image.size) if self.recipe.any_size else self.size
+
     def protect_whole(self, key: str, image: Image.Image, captions: tuple[str, ...]) -> tuple[np.ndarray, Words, int]:
         """Noise (int8 3xNxN) for all of an RGB picture, its words, and the side of the centre crop in the middle.
 
         For a recipe that is `whole`. A picture smaller than the views gets its noise at its own size.
         """
-        size = min(self.size, *image.size)
+        size = self.side(image)
         seen = torch.from_numpy(see_around(image, size)).permute(2, 0, 1)[None]
         protection = self.protect(Batch((key,), to_images(seen), (captions,)))
         return protection.noise[0].numpy(), protection.words[0], size

@@ -10,10 +10,9 @@ import numpy as np
 
 from protect.carry import carry
 from protect.distortion import Distortion, measure
-from protect.images import ImageError, Photo, decode, encode
+from protect.images import LUMA, ImageError, Photo, decode, encode
 from protect.settings import PublishSettings
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # the weights of Pillow's own conversion to grey
 DEEP = 257  # 16-bit steps in one 8-bit step
 
 

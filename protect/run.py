@@ -84,7 +84,7 @@ def protect_shards(
 def pictures_at_once(shards: Sequence[Path], publish: PublishSettings) -> int:
     """Threads that decode and encode: small pictures are mostly Python's own work, which threads only hand about."""
     some = islice(readable(shards[0]), PEEKED) if shards else ()
-    items = [prepare(sample, publish, 32) for sample in some]
+    items = [prepare(sample, publish) for sample in some]
     pixels = [math.prod(item.photo.size) for item in items if isinstance(item, Ready)]
     return 1 if pixels and max(pixels) <= SMALL else os.cpu_count() or 1
 
@@ -135,7 +135,7 @@ def _view_size(samples: Iterator[Sample], recipe: Recipe, publish: PublishSettin
     if settings.size or not recipe.reads_captions or settings.surrogate != FitSettings().surrogate:
         return image_size(settings.surrogate, device, settings.size), samples
     first = list(islice(samples, MEASURED))
-    items = [prepare(sample, publish, 32) for sample in first]
+    items = [prepare(sample, publish) for sample in first]
     sides = sorted(min(item.photo.size) for item in items if isinstance(item, Ready))
     return min([USUAL_SIZE, *sides[len(sides) // 4 :]]), chain(first, samples)
 

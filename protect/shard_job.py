@@ -38,6 +38,7 @@ from protect.trigger import write_words
 from protect.types import Batch, Member, Sample, Words
 
 CHUNK_PIXELS = 32_000_000  # decoded pixels held at once, at most (one larger picture is a chunk of its own)
+UNSEEN = np.empty((3, 0, 0), np.uint8)  # the view of a sample that nobody looks at
 AHEAD = 16  # samples decoded before they are needed, at most
 COMPARED = 8  # one sample of so many is written clean too, to tell what the codec alone does: a third of phase 2
 
@@ -159,7 +160,7 @@ def _outcomes(
 ) -> Iterator[Outcome]:
     """Samples in their order, published; a chunk's files are made while the next chunk is protected."""
     waiting: list[Future[Outcome] | Outcome] = []
-    items = _items(shard, publish, protector.size, pool, tally)
+    items = _items(shard, publish, view_size(protector), pool, tally)
     for chunk in _chunks(items, protector.recipe.fit.batch):
         futures = _protect_chunk(chunk, protector, publish, pool)
         yield from map(_finished, waiting)
@@ -195,10 +196,15 @@ def _items(
         yield ahead.popleft().result()
 
 
+def view_size(protector: Protector) -> int:
+    """Side of the views that it takes, 0 where it takes the whole picture instead."""
+    return 0 if protector.recipe.whole else protector.size
+
+
 def prepare(
-    sample: Sample, publish: PublishSettings, size: int, again: bool = False, compared: bool = True
+    sample: Sample, publish: PublishSettings, size: int = 0, again: bool = False, compared: bool = True
 ) -> Ready | Outcome:
-    """Decodes a sample, or says why it cannot be protected; `again`: its key was seen before."""
+    """Decodes a sample, or says why it cannot be protected; `again`: its key was seen before, size 0: no view."""
     if not sample.key:
         return Outcome(sample)
     image = image_member(sample)
@@ -213,7 +219,8 @@ def prepare(
         return Outcome(sample, failure=Failure("unreadable caption", str(error)))
     except ImageError as error:
         return Outcome(sample, failure=Failure("unusable image", str(error)))
-    return Ready(sample, image, photo, to_view(photo.color, size), captions, compared)
+    view = to_view(photo.color, size) if size else UNSEEN
+    return Ready(sample, image, photo, view, captions, compared)
 
 
 def _chunks(items: Iterator[Ready | Outcome], size: int) -> Iterator[list[Ready | Outcome]]:
@@ -295,7 +302,7 @@ def try_samples(
     samples: list[Sample], protector: Protector, publish: PublishSettings, pool: ThreadPoolExecutor
 ) -> list[Outcome]:
     """Protects a few samples as a shard would and writes nothing."""
-    items = list(pool.map(lambda sample: prepare(sample, publish, protector.size), samples))
+    items = list(pool.map(lambda sample: prepare(sample, publish, view_size(protector)), samples))
     return [_finished(item) for item in _protect_chunk(items, protector, publish, pool)]
 
 

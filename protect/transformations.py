@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from protect.images import LUMA
 from protect.types import Images
 
 Transformation = Callable[[Images, torch.Generator], Images]
 CROP_SCALE = (0.9, 1.0)  # share of the area, open_clip's training default
 ZOOM_SCALE = (0.08, 1.0)  # torchvision's default
 JITTER = (0.6, 1.4)  # brightness, contrast and saturation
-LUMA = (0.299, 0.587, 0.114)  # of red, green and blue
 JPEG_QUALITY = (50.0, 95.0)
 
 

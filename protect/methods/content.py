@@ -19,7 +19,8 @@ from protect.alphabet import draw_alphabet
 from protect.batches import Window
 from protect.budget import LEVELS, Budget, to_int8
 from protect.caption_words import Vocabulary
-from protect.orientations import BRIGHTNESS, DIRECTIONS, louder
+from protect.images import LUMA
+from protect.orientations import DIRECTIONS, louder
 from protect.seeds import derive, generator
 from protect.settings import Recipe
 from protect.trigger import draw_choice, words_of
@@ -45,19 +46,23 @@ def draw(recipe: Recipe, vocabulary: Vocabulary | None = None) -> Fitted:
     return Fitted(words, {VOCABULARY: torch.frombuffer(bytearray(text), dtype=torch.uint8)})
 
 
+def vocabulary_of(fitted: Fitted) -> Vocabulary:
+    """The words as they were counted."""
+    pictures, counted = json.loads(fitted.tensors[VOCABULARY].numpy().tobytes())
+    return Vocabulary(pictures, dict(counted))
+
+
 def protector(fitted: Fitted, recipe: Recipe) -> Callable[[Batch], Protection]:
     """An image's noise comes from the image, its captions and its key alone."""
-    pictures, counted = json.loads(fitted.tensors[VOCABULARY].numpy().tobytes())
-    vocabulary, seed = Vocabulary(pictures, dict(counted)), recipe.fit.seed
+    vocabulary, seed = vocabulary_of(fitted), recipe.fit.seed
     directions = Deal.of(vocabulary.telling(), seed)
     budget, content = Budget(recipe.noise.epsilon), recipe.content
 
     def noise_of(key: str, image: Float[Tensor, "3 height width"], said: Iterable[str]) -> Tensor:
-        gray = np.tensordot(BRIGHTNESS, image.numpy() * np.float32(LEVELS), 1)
+        gray = np.tensordot(LUMA, image.numpy() * np.float32(LEVELS), 1)
         random = np.random.default_rng(derive(seed, "grain", key))
         chosen, loud = directions.of_words(said), content.loudness * budget.reach
-        change = louder(gray, chosen, loud, content.hush, random).astype(np.float32)
-        return torch.from_numpy(change).expand_as(image)
+        return torch.from_numpy(louder(gray, chosen, loud, content.hush, random)).expand_as(image)
 
     def protect(batch: Batch) -> Protection:
         planted = _planted(batch, fitted.alphabet, recipe)

@@ -97,12 +97,11 @@ def noise_of(protector: Protector, image: Image.Image, caption: str) -> tuple[np
     smaller than the protector's views gets them at its own. A direction follows the picture, so that no piece of it
     fits elsewhere: it is made for the whole photo, not for the square in its middle alone.
     """
-    recipe, picture = protector.recipe, shown(image)
-    size = min(protector.size, *image.size) if recipe.any_size else protector.size
+    size = protector.side(image)
     view = view_of(image, size)
     key = hashlib.sha256(view.tobytes()).hexdigest()
-    if recipe.whole:
-        return protector.protect_whole(key, picture, (caption,))
+    if protector.recipe.whole:
+        return protector.protect_whole(key, shown(image), (caption,))
     protection = protector.protect(Batch((key,), to_images(torch.from_numpy(view[None])), ((caption,),)))
     return protection.noise[0].numpy(), protection.words[0], size
 

@@ -8,8 +8,8 @@ from PIL import Image
 
 from protect.carry import see, stretched
 from protect.distortion import DISPLAY, Distortion, ssim
-from protect.images import ImageError
-from protect.publish import DEEP, LUMA, BudgetError
+from protect.images import LUMA, ImageError
+from protect.publish import DEEP, BudgetError
 
 ROWS = 128  # worked on at a time: what a processor keeps near
 
