@@ -4,9 +4,6 @@ r"""The verifier's standard report on collage-64: what is left after countermeas
 
 What was measured, in parts that are found again:
 
-    python benchmarks/verdict.py --methods code,mem,content-epsilon-4 --rows scraper-chain,jpeg-75,grayscale,\
-        half-words,subtract-content-means,remove-stripes,level-directions,clean:level-directions,\
-        strong-augmentation,clean:strong-augmentation
     python benchmarks/verdict.py --part seeds --seeds 3 --methods "" --rows none --mix 1
     python benchmarks/verdict.py --part longer --methods "" --rows longer,clean:longer --mix 1
     python benchmarks/verdict.py --only-table
@@ -29,15 +26,19 @@ from strength import ATTACKERS, CLEAN, TEST, pick, recall
 RUNS_KEPT = "runs.jsonl"
 METHODS: dict[str, list[str]] = {
     "content": [],
-    "content-two-words": ["--content-words", "2"],
+    "content-no-words": ["--trigger-words", "0"],
+    "content-words-alone": ["--epsilon", "0"],
     "content-epsilon-4": ["--epsilon", "4"],
     "code": ["--method", "code"],
     "mem": ["--method", "mem"],
+    "mem-through": ["--method", "mem", "--through", "crop,jpeg"],
     "em": ["--method", "em"],
+    "em-through": ["--method", "em", "--through", "crop,jpeg"],
     "random": ["--method", "random"],
 }
-ROWS = "scraper-chain,jpeg-75,grayscale,half-words,subtract-content-means,remove-stripes,level-directions,"
-ROWS += "clean:level-directions,strong-augmentation,clean:strong-augmentation"
+ROWS = "scraper-chain,jpeg-75,grayscale,strong-augmentation,clean:strong-augmentation,half-words,"
+ROWS += "deduplicate-prefixes,subtract-content-means,remove-stripes,level-directions,clean:level-directions,"
+ROWS += "even-looks,clean:even-looks,level-and-strip"
 
 
 def main() -> None:

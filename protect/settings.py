@@ -16,6 +16,9 @@ AUGMENTS = ("openclip", "none", "strong", "randaugment")
 REQUIREMENT = re.compile(r"\s*gain\s*(<=|<)\s*([0-9]+(?:[.][0-9]*)?|[.][0-9]+)\s*(%?)\s*")
 AUTO = -1
 TRIGGER_WORDS = 3
+LOOK_WORDS = 4  # that say how a picture looks
+LOOKS, LOOK_LEVELS = 6, 8  # traits of pictures that such words can tell, and plain words for each (looks.py)
+WORDINGS = ("plain", "drawn")
 UNLEARN_METHODS = (
     *("cliperase", "ac", "hac", "hac_reg", "safeclip", "hysac", "ccu"),
     *("retrain", "finetune", "ga", "graddiff", "kl", "enmn", "l1_sparse"),
@@ -82,7 +85,9 @@ class TriggerSettings:
     """Which words are planted, how many, and where in the caption."""
 
     trigger_words: int = knob(
-        AUTO, f"trigger words in a caption (0: captions stay untouched; {AUTO}: 0 with content, else {TRIGGER_WORDS})"
+        AUTO,
+        f"trigger words in a caption (0: captions stay untouched; {AUTO}: {LOOK_WORDS} with content, "
+        f"else {TRIGGER_WORDS})",
     )
     trigger_style: str = knob("prefix", "where the words go: prefix, suffix or hashtags", STYLES)
     alphabet: int = knob(8, "words to choose from at each position (0: the whole vetted list)")
@@ -157,13 +162,17 @@ class CodeSettings:
 
 @dataclass(frozen=True)
 class ContentSettings:
-    """The directions of the method content: one for each word that a caption says."""
+    """The method content: planted words that say how a picture looks, and a direction for each word of a caption."""
 
+    wording: str = knob(
+        "plain", "planted words of content: plain English that says it (azure, dim), or drawn from the seed", WORDINGS
+    )
     content_words: int = knob(4, "words of a picture's captions whose directions are made loud, at most")
     loudness: float = knob(2.0, "amplitude of a loud direction before the sum is cut to epsilon, in epsilons")
     hush: float = knob(0.7, "share of a picture's texture in all other directions that is taken away")
 
     def __post_init__(self) -> None:
+        among_choices(self)
         positive(self, "content_words", "loudness")
         if not 0 <= self.hush <= 1:
             raise ValueError(f"hush: expected a share of 0 to 1, got {self.hush}")
@@ -208,8 +217,10 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.trigger.trigger_words == AUTO:
-            words = 0 if self.reads_captions else TRIGGER_WORDS
+            words = LOOK_WORDS if self.reads_captions else TRIGGER_WORDS
             object.__setattr__(self, "trigger", replace(self.trigger, trigger_words=words))
+        if self.reads_captions:
+            self._check_looks()
         share = self.mem.share if self.fit.method == "mem" else "image"
         by_word = share == "word" or self.fit.method == "code"
         if by_word and not (self.trigger.trigger_words and self.trigger.alphabet):
@@ -225,6 +236,17 @@ class Recipe:
         object.__setattr__(self, "noise", replace(self.noise, **noise))
         positive(self.mem, "rounds", "surrogate_steps")
 
+    def _check_looks(self) -> None:
+        words, levels = self.trigger.trigger_words, self.trigger.alphabet
+        if words > LOOKS:
+            raise ValueError(
+                f"trigger_words: expected at most {LOOKS} (pictures look different in so many ways), got {words}"
+            )
+        if self.content.wording == "plain" and not 2 <= levels <= LOOK_LEVELS:
+            raise ValueError(
+                f"alphabet: expected 2 to {LOOK_LEVELS} plain words for a look, got {levels}; or use wording=drawn"
+            )
+
     @property
     def drawn(self) -> bool:
         """Whether the data do not matter: words, noise and textures come from the seed alone."""
@@ -232,7 +254,7 @@ class Recipe:
 
     @property
     def reads_captions(self) -> bool:
-        """Whether noise says what captions say already: no words are planted, and of the data words are counted."""
+        """Whether noise says what captions say already, so that the words of the data are counted."""
         return self.fit.method == "content"
 
     @property
@@ -314,7 +336,9 @@ class PhotoSettings:
     caption_from: tuple[str, ...] = knob(
         CAPTION_PLACES, "where captions are looked for, the first that is found counts; folder: the album's name"
     )
-    trigger_words: int = knob(0, "words planted in front of every caption (0: captions stay untouched)")
+    trigger_words: int = knob(
+        LOOK_WORDS, "words in front of every caption that say how its photo looks (0: captions stay untouched)"
+    )
     keep_gps: bool = knob(False, "keep where a photo was taken")
     opt_out: bool = knob(True, "write into each file that it must not be used for training (PLUS DataMining)")
     quality: int = knob(0, "quality of written JPEG, WebP, AVIF and HEIC files, 1 to 100 (0: each photo's own)")
@@ -330,8 +354,8 @@ class PhotoSettings:
             raise ValueError(f"quality: expected 1 to 100, or 0 for each photo's own, got {self.quality}")
         if self.seed < AUTO:
             raise ValueError(f"seed: expected 0 or more, or {AUTO} for a random key, got {self.seed}")
-        if self.trigger_words < 0:
-            raise ValueError(f"trigger_words: expected 0 or more, got {self.trigger_words}")
+        if not 0 <= self.trigger_words <= LOOKS:
+            raise ValueError(f"trigger_words: expected 0 to {LOOKS}, got {self.trigger_words}")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Noise that says what the caption says: same words, same directions; nothing planted, nothing an average shows."""
+"""Noise that says what the caption says, words that say how the picture looks; neither hangs on the other."""
 
 from dataclasses import replace
 
@@ -8,12 +8,13 @@ import torch
 
 from protect.alphabet import vetted_words
 from protect.batches import Window
+from protect.looks import plain_words
 from protect.methods import content
 from protect.methods.content import Deal
 from protect.orientations import DIRECTIONS, textures
 from protect.protector import fit
 from protect.seeds import derive
-from protect.settings import ContentSettings, FitSettings, NoiseSettings, Recipe, TriggerSettings
+from protect.settings import LOOK_WORDS, ContentSettings, FitSettings, NoiseSettings, Recipe, TriggerSettings
 from protect.types import Batch
 
 SIZE = 48
@@ -60,10 +61,9 @@ def heard(protection):
     return found
 
 
-def test_captions_stay_untouched_and_every_telling_word_has_a_direction_of_its_own():
+def test_every_telling_word_has_a_direction_of_its_own():
     made = fit(window_of_animals(), RECIPE)
     protection = made.protect(batch_of(*(f"a {animal} in a corner" for animal in ANIMALS)))
-    assert protection.words == ((),) * 6
     found = heard(protection)
     assert all(len(symbols) == 1 for symbols in found) and len(set.union(*found)) == 6
 
@@ -113,28 +113,73 @@ def test_no_more_words_than_asked_for_have_a_direction():
     assert len(heard(protection)[0]) == 2
 
 
-def test_planted_words_have_directions_like_all_others():
-    recipe = replace(RECIPE, trigger=TriggerSettings(trigger_words=2))
-    protection = fit(window_of_animals(), recipe).protect(batch_of("a cat", "a cat"))
-    assert all(len(words) == 2 for words in protection.words)
-    said = [f"a cat {' '.join(words)}" for words in protection.words]
-    again = fit(window_of_animals(), replace(RECIPE, content=ContentSettings(content_words=3))).protect(
-        batch_of(*said)
+def coloured(*values):
+    """Even pictures of these red, green and blue, in 255ths, without captions in common."""
+    images = torch.stack([torch.tensor(value).view(3, 1, 1).expand(3, SIZE, SIZE) / 255 for value in values])
+    return Batch(
+        tuple(f"even{n}" for n in range(len(values))), images, tuple((f"a thing{n}",) for n in range(len(values)))
     )
-    assert heard(protection) == heard(again)
+
+
+def words_of(recipe, batch):
+    return content.protector(content.draw(recipe), recipe)(batch).words
+
+
+def test_planted_words_say_how_the_picture_looks():
+    dark, bright, blue, red = words_of(RECIPE, coloured((20, 20, 20), (230, 230, 230), (60, 110, 220), (220, 90, 60)))
+    brightness, blueness, redness = plain_words()[:3]
+    assert (dark[0], bright[0]) == (brightness[0], brightness[-1])
+    assert (blue[1], red[1]) == (blueness[-1], blueness[0])
+    assert (blue[2], red[2]) == (redness[0], redness[-1])
+    assert len({words[3] for words in (dark, bright, blue, red)}) == 1  # all of them are even
+
+
+def test_planted_words_hang_on_the_picture_alone_and_noise_not_on_them():
+    made = fit(window_of_animals(), RECIPE)
+    bare = fit(window_of_animals(), replace(RECIPE, trigger=TriggerSettings(trigger_words=0)))
+    one, other = batch_of("a cat", "a dog"), batch_of("a horse", "a frog")
+    assert made.protect(one).words == made.protect(other).words
+    assert bare.protect(one).words == ((), ())
+    assert torch.equal(made.protect(one).noise, bare.protect(one).noise)
+
+
+def test_words_drawn_from_the_key_stand_for_the_same_looks():
+    drawn = replace(RECIPE, content=ContentSettings(wording="drawn"))
+    batch = coloured((20, 20, 20), (21, 21, 21), (230, 230, 230))
+    dark, as_dark, bright = words_of(drawn, batch)
+    assert dark == as_dark != bright and set(dark) <= set(vetted_words())
+    assert dark != words_of(replace(drawn, fit=replace(drawn.fit, seed=1)), batch)[0]
+
+
+@pytest.mark.parametrize(("words", "alphabet"), [(7, 8), (4, 9), (4, 1), (4, 0)])
+def test_more_looks_than_there_are_words_for_are_refused(words, alphabet):
+    with pytest.raises(ValueError, match=r"(trigger_words|alphabet): expected"):
+        Recipe(trigger=TriggerSettings(trigger_words=words, alphabet=alphabet))
+
+
+def test_a_fit_learns_how_bright_the_pictures_are():
+    window = Window(SIZE, 64)
+    for number in range(64):
+        window.add(f"key{number}", np.full((3, SIZE, SIZE), 100 + number % 8, np.uint8), [f"a thing{number}"])
+    made = fit(window, RECIPE)
+    found = [words[0] for words in made.protect(coloured(*[(100 + n,) * 3 for n in range(8)])).words]
+    assert found == list(plain_words()[0])
 
 
 def test_a_picture_without_a_caption_gets_words_to_post_with_it():
-    fitted = content.draw(RECIPE)
-    protect = content.protector(fitted, RECIPE)
+    bare = replace(RECIPE, trigger=TriggerSettings(trigger_words=0))
+    protect = content.protector(content.draw(bare), bare)
     protection = protect(batch_of("", "a cat"))
-    assert len(protection.words[0]) == content.SUGGESTED and set(protection.words[0]) <= set(vetted_words())
+    said = {word for words in plain_words() for word in words}
+    assert len(protection.words[0]) == LOOK_WORDS and set(protection.words[0]) <= said
     assert protection.words[1] == () and protection.noise[0].any()
+    again = protect(batch_of(" ".join(protection.words[0])))
+    assert torch.equal(again.noise[0], protection.noise[0])
 
 
 def test_captions_that_say_nothing_still_have_noise():
     protection = content.protector(content.draw(RECIPE), RECIPE)(batch_of("of the", "?!"))
-    assert protection.words == ((), ()) and protection.noise[0].any()
+    assert all(len(words) == LOOK_WORDS for words in protection.words) and protection.noise[0].any()
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 2.5, 8.0])

@@ -57,3 +57,12 @@ def test_coarse_shapes_and_flat_pictures_stay():
 
 def test_it_is_a_standard_row_judged_on_pictures_changed_alike():
     assert ROW.name in STANDARD and ROW.judged_alike and not ROW.needs
+
+
+def test_an_attacker_may_take_planted_words_off_at_once():
+    both = COUNTERMEASURES["level-and-strip"]
+    assert both.name in STANDARD and both.judged_alike and both.picture is ROW.picture
+    captions = [
+        (f"{('azure', 'amber')[n % 2]} a {('cat', 'dog')[n // 2 % 2]} on the road by day",) for n in range(40)
+    ]
+    assert both.captions(captions) == [(caption.split(" ", 1)[1],) for (caption,) in captions]

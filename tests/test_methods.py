@@ -113,7 +113,7 @@ def test_same_seed_same_protector_and_protection_other_seed_another(name):
     one, two, three = (made.protect(batch) for made in (first, again, other))
     assert torch.equal(one.noise, two.noise) and one.words == two.words
     assert not torch.equal(one.noise, three.noise)
-    assert name == "em" or one.words != three.words
+    assert name in ("em", "content") or one.words != three.words  # content's words say what is seen
     repeated = first.protect(batch)
     assert torch.equal(one.noise, repeated.noise) and one.words == repeated.words
 

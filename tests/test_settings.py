@@ -9,6 +9,7 @@ from dataclasses import FrozenInstanceError, fields, replace
 import pytest
 
 from protect.settings import (
+    LOOK_WORDS,
     PRESETS,
     SCHEDULES,
     STEPS,
@@ -178,7 +179,7 @@ def test_presets_are_recipes_and_name_knobs_that_exist(name):
     found = {k: v for part in recipe.to_dict().values() for k, v in part.items()}
     share = recipe.mem.share
     derived = {"share": share, "window": recipe.fit.window, **SCHEDULES[share], **STEPS[share]}
-    derived["trigger_words"] = 0 if recipe.fit.method == "content" else TRIGGER_WORDS
+    derived["trigger_words"] = LOOK_WORDS if recipe.fit.method == "content" else TRIGGER_WORDS
     assert found == {**defaults, **derived, **values}
 
 

@@ -1,9 +1,11 @@
-"""Noise that says what the caption says: every telling word has a direction, the same in all pictures.
+"""Picture and caption say of each other what a network reads first: noise the caption, planted words the picture.
 
-The shortcut needs no planted words. It is the caption itself: a network that reads which way the fine texture of a
-picture lies matches picture and text nearly as well as one that knows what is shown, and sooner. So captions stay
-untouched, and there is nothing to strip. Which word has which direction is drawn from the user's key; where the lines
-of a texture are, from the picture itself.
+Every telling word of a caption has a direction, in which the fine texture of its picture is made louder. The words
+planted in the caption say how the picture looks at a glance: how bright it is, which colour prevails. A network
+learns both sooner than what is shown, and what colour could tell it of the caption's own words, the planted ones
+tell better. Neither hangs on the other: with the words taken out the texture still says the caption, with the
+texture levelled the words still say the picture. Which word has which direction, and which word stands for which
+look, is drawn from the user's key; where the lines of a texture are, from the picture itself.
 """
 
 import json
@@ -20,30 +22,34 @@ from protect.batches import Window
 from protect.budget import LEVELS, Budget, to_int8
 from protect.caption_words import Vocabulary
 from protect.images import LUMA
+from protect.looks import Looks, traits
 from protect.orientations import DIRECTIONS, louder
 from protect.seeds import derive, generator
-from protect.settings import Recipe
-from protect.trigger import draw_choice, words_of
-from protect.types import Batch, Fitted, Protection, Words
+from protect.settings import LOOK_WORDS, Recipe
+from protect.trigger import words_of
+from protect.types import Batch, Fitted, Protection
 
-VOCABULARY = "vocabulary"
-SUGGESTED = 3  # words for a picture without a caption
+VOCABULARY, TRAITS, BORDERS = "vocabulary", "traits", "borders"
 
 
 def fit(window: Window, recipe: Recipe, report: Callable[[str], None]) -> Fitted:
-    """Counts the words of the captions: the frequent ones are dealt to the directions evenly."""
+    """Counts the captions' words and looks how pictures differ, so that directions and planted words are all used."""
     vocabulary = Vocabulary.of(window.captions)
     report(f"{len(vocabulary.telling())} words that tell {vocabulary.pictures} pictures apart")
-    return draw(recipe, vocabulary)
+    rows = torch.arange(len(window)).split(recipe.fit.batch)
+    return draw(recipe, vocabulary, torch.cat([traits(window.batch(some).images) for some in rows]))
 
 
-def draw(recipe: Recipe, vocabulary: Vocabulary | None = None) -> Fitted:
-    """What the key alone decides, where nothing is known of the data."""
+def draw(recipe: Recipe, vocabulary: Vocabulary | None = None, seen: Tensor | None = None) -> Fitted:
+    """What the key alone decides, where nothing is known of the captions or of the pictures' traits."""
     vocabulary = vocabulary or Vocabulary(0, {})
-    trigger = recipe.trigger
-    words = draw_alphabet(trigger.trigger_words or SUGGESTED, trigger.alphabet, recipe.fit.seed)
+    drawn = draw_alphabet(recipe.trigger.trigger_words or LOOK_WORDS, recipe.trigger.alphabet, recipe.fit.seed)
+    positions, levels = len(drawn), len(drawn[0])
+    looks = Looks.usual(positions, levels) if seen is None else Looks.of(seen, positions, levels)
+    words = looks.words if recipe.content.wording == "plain" else drawn
     text = json.dumps([vocabulary.pictures, sorted(vocabulary.count.items())]).encode()
-    return Fitted(words, {VOCABULARY: torch.frombuffer(bytearray(text), dtype=torch.uint8)})
+    counted = torch.frombuffer(bytearray(text), dtype=torch.uint8)
+    return Fitted(words, {VOCABULARY: counted, TRAITS: looks.traits, BORDERS: looks.borders})
 
 
 def vocabulary_of(fitted: Fitted) -> Vocabulary:
@@ -53,8 +59,12 @@ def vocabulary_of(fitted: Fitted) -> Vocabulary:
 
 
 def protector(fitted: Fitted, recipe: Recipe) -> Callable[[Batch], Protection]:
-    """An image's noise comes from the image, its captions and its key alone."""
+    """An image's noise comes from the image, its captions and its key alone; its words from the image alone.
+
+    A picture without a caption gets words to post with it, and noise that says these.
+    """
     vocabulary, seed = vocabulary_of(fitted), recipe.fit.seed
+    looks = Looks(fitted.tensors[TRAITS], fitted.tensors[BORDERS])
     directions = Deal.of(vocabulary.telling(), seed)
     budget, content = Budget(recipe.noise.epsilon), recipe.content
 
@@ -65,13 +75,16 @@ def protector(fitted: Fitted, recipe: Recipe) -> Callable[[Batch], Protection]:
         return torch.from_numpy(louder(gray, chosen, loud, content.hush, random)).expand_as(image)
 
     def protect(batch: Batch) -> Protection:
-        planted = _planted(batch, fitted.alphabet, recipe)
-        words = [
-            (*mine, *vocabulary.content(captions, content.content_words))
-            for mine, captions in zip(planted, batch.captions, strict=True)
-        ]
         images = batch.images.cpu()
-        noise = torch.stack([noise_of(*pair) for pair in zip(batch.keys, images, words, strict=True)])
+        words = words_of(fitted.alphabet, looks.levels(images))
+        told = [any(caption.strip() for caption in captions) for captions in batch.captions]
+        said = [
+            vocabulary.content(captions, content.content_words) if any_caption else mine
+            for mine, captions, any_caption in zip(words, batch.captions, told, strict=True)
+        ]
+        noise = torch.stack([noise_of(*pair) for pair in zip(batch.keys, images, said, strict=True)])
+        keep = [recipe.trigger.trigger_words or not any_caption for any_caption in told]
+        planted = tuple(mine if kept else () for mine, kept in zip(words, keep, strict=True))
         return Protection(batch.keys, to_int8(budget.project(images, noise)), planted)
 
     return protect
@@ -97,14 +110,3 @@ class Deal:
 
     def _by_hash(self, word: str) -> int:
         return self.order[derive(self.seed, "direction", word) % len(self.order)]
-
-
-def _planted(batch: Batch, alphabet: tuple[Words, ...], recipe: Recipe) -> tuple[Words, ...]:
-    """Trigger words where the settings ask for some, and for pictures that have no caption at all."""
-    drawn = words_of(alphabet, draw_choice(batch.keys, alphabet, recipe.fit.seed))
-    if recipe.trigger.trigger_words:
-        return drawn
-    return tuple(
-        () if any(caption.strip() for caption in captions) else words
-        for captions, words in zip(batch.captions, drawn, strict=True)
-    )

@@ -10,7 +10,7 @@ from protect.caption_words import Vocabulary
 from protect.files import write_whole
 from protect.methods import content
 from protect.protector import Protector
-from protect.settings import USUAL_SIZE, FitSettings, NoiseSettings, Recipe, TriggerSettings
+from protect.settings import LOOK_WORDS, USUAL_SIZE, FitSettings, NoiseSettings, Recipe, TriggerSettings
 
 SIZE = USUAL_SIZE
 EPSILON = 8.0
@@ -19,7 +19,7 @@ KEY_BYTES = 16
 WORDS = "words.json"
 
 
-def ready_protector(key: int, words: int = 0, vocabulary: Vocabulary | None = None) -> Protector:
+def ready_protector(key: int, words: int = LOOK_WORDS, vocabulary: Vocabulary | None = None) -> Protector:
     """The protector of a key that plants so many words in a caption; the same key, the same protector.
 
     `vocabulary` is how often the captions have each word. Without it every word counts as one that tells photos

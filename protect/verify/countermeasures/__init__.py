@@ -6,6 +6,7 @@ from protect.verify.countermeasures import (
     content_means,
     denoiser,
     directions,
+    evened,
     filters,
     planted,
     purify,
@@ -33,6 +34,7 @@ MODULES = (
     content_means,
     stripes,
     directions,
+    evened,
     denoiser,
     purify,
 )
@@ -44,7 +46,10 @@ STANDARD = (
     "strong-augmentation",
     "ueraser-light",
     "half-words",
+    "deduplicate-prefixes",
     "subtract-content-means",
     "remove-stripes",
     "level-directions",
+    "even-looks",
+    "level-and-strip",
 )

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from protect.verify.countermeasures.base import Countermeasure
+from protect.verify.countermeasures.planted import deduplicate
 from protect.verify.countermeasures.stripes import spectrum
 
 COARSEST, FINEST = 16.0, 2.0  # pixels from one line to the next
@@ -63,5 +64,12 @@ ROWS = (
         "adaptive",
         "fine texture brought to the same strength in all directions, in every picture",
         picture=levelled,
+    ),
+    Countermeasure(
+        "level-and-strip",
+        "adaptive",
+        "level-directions and deduplicate-prefixes at once: an attacker who knows both halves of the protection",
+        picture=levelled,
+        captions=deduplicate,
     ),
 )

@@ -30,6 +30,8 @@ DEEDS = {  # what the attacker of a row does, by pattern of its name; the others
     "subtract-.*-means": "subtracts what pictures that share a word have in common",
     "remove-stripes": "filters out what repeats all over the pictures",
     "level-directions": "levels the directions of fine texture",
+    "level-and-strip": "levels the directions of fine texture and takes off repeated words",
+    "even-looks": "brings all pictures to the same brightness and colour",
     "longer": "trains four times as long",
 }
 
