@@ -30,13 +30,14 @@ from protect.trigger import words_of
 from protect.types import Batch, Fitted, Protection
 
 VOCABULARY, TRAITS, BORDERS = "vocabulary", "traits", "borders"
+LOOKED_AT = 16  # pictures at a time
 
 
 def fit(window: Window, recipe: Recipe, report: Callable[[str], None]) -> Fitted:
     """Counts the captions' words and looks how pictures differ, so that directions and planted words are all used."""
     vocabulary = Vocabulary.of(window.captions)
     report(f"{len(vocabulary.telling())} words that tell {vocabulary.pictures} pictures apart")
-    rows = torch.arange(len(window)).split(recipe.fit.batch)
+    rows = torch.arange(len(window)).split(LOOKED_AT)
     return draw(recipe, vocabulary, torch.cat([traits(window.batch(some).images) for some in rows]))
 
 
