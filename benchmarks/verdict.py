@@ -1,11 +1,14 @@
 r"""The verifier's standard report on collage-64: what is left after countermeasures, methods beside each other.
 
-    python benchmarks/verdict.py --epochs 6
+    python benchmarks/verdict.py --methods content-words-alone,content-epsilon-4,code,mem --mix 0.1,0.5
 
-What was measured, in parts that are found again:
+Further parts, whose runs are found again:
 
+    python benchmarks/verdict.py --part even --methods "" --rows even-looks,clean:even-looks --mix 1
     python benchmarks/verdict.py --part seeds --seeds 3 --methods "" --rows none --mix 1
     python benchmarks/verdict.py --part longer --methods "" --rows longer,clean:longer --mix 1
+    python benchmarks/verdict.py --claim em --part em --methods "" --mix 0.1,0.5 \
+        --rows scraper-chain,jpeg-75,grayscale,strong-augmentation
     python benchmarks/verdict.py --only-table
 
 Protects the first 8,000 pairs with every method, then runs `protect verify` for each attacker, with the default
