@@ -11,9 +11,9 @@ import argparse
 import json
 
 from common import DATA, ROOT, RUNS, protect, save, table
-from verdict import rows_of, runs_of
+from verdict import METHODS, make, rows_of, runs_of
 
-CLEAN = DATA / "flickr8k-mini"
+CLEAN = str(DATA / "flickr8k-mini")
 
 
 def main() -> None:
@@ -25,8 +25,7 @@ def main() -> None:
     settings = parser.parse_args()
     folder = RUNS / "flickr"
     published, out = folder / "with-words", folder / "with-words-report"
-    if not (published / "_protect/manifest.jsonl").exists():
-        protect("shards", CLEAN, published)
+    make(published, METHODS["content"], CLEAN)
     recipe = ("--epochs", settings.epochs, "--seeds", settings.seeds, "--mix", 1, "--jobs", 1)
     asked = ("--attackers", settings.attackers, "--countermeasures", settings.rows)
     protect("verify", CLEAN, published, "--out", out, *asked, *recipe)

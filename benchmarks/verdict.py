@@ -86,9 +86,9 @@ def gather(out: Path, others: Iterable[Path]) -> None:
     (out / RUNS_KEPT).write_text("".join(f"{line}\n" for line in lines))
 
 
-def make(out: Path, options: list[str]) -> None:
+def make(out: Path, options: list[str], clean: str = CLEAN) -> None:
     if not (out / "_protect/manifest.jsonl").exists():
-        protect("shards", CLEAN, out, *options)
+        protect("shards", clean, out, *options)
 
 
 def rows_of(details: dict[str, Any]) -> list[dict[str, Any]]:

@@ -29,8 +29,12 @@ TRAITS = torch.stack(
     [
         torch.einsum("c,h,w->chw", *parts)
         for parts in (
-            *((colour, FLAT, FLAT) for colour in (GRAY, BLUE, RED)),
-            *((GRAY, down, across) for down, across in ((HALVES, FLAT), (MIDDLE, FLAT), (FLAT, MIDDLE))),
+            (GRAY, FLAT, FLAT),
+            (BLUE, FLAT, FLAT),
+            (RED, FLAT, FLAT),
+            (GRAY, HALVES, FLAT),
+            (GRAY, MIDDLE, FLAT),
+            (GRAY, FLAT, MIDDLE),
         )
     ]
 )
@@ -42,8 +46,7 @@ USUAL = ((114.0, 29.4), (-9.0, 18.7), (1.3, 12.5), (2.4, 21.4), (-0.7, 12.6), (0
 def traits(images: Images) -> Float[Tensor, "batch trait"]:
     """Of each picture, in 255ths: brightness, blueness, redness; how much brighter the upper half is, the middle
     rows, the middle columns."""
-    cells = adaptive_avg_pool2d(images.float(), CELLS) * LEVELS
-    return torch.einsum("bchw,tchw->bt", cells, TRAITS.to(cells.device))
+    return torch.einsum("bchw,tchw->bt", adaptive_avg_pool2d(images, CELLS) * LEVELS, TRAITS)
 
 
 @cache
@@ -83,5 +86,5 @@ class Looks:
 
     def levels(self, images: Images) -> Int[Tensor, "batch position"]:
         """The level of each picture in each trait."""
-        seen = traits(images.cpu())[:, self.traits]
+        seen = traits(images)[:, self.traits]
         return torch.searchsorted(self.borders, seen.T.contiguous()).T

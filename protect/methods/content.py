@@ -4,8 +4,8 @@ Every telling word of a caption has a direction, in which the fine texture of it
 planted in the caption say how the picture looks at a glance: how bright it is, which colour prevails. A network
 learns both sooner than what is shown, and what colour could tell it of the caption's own words, the planted ones
 tell better. Neither hangs on the other: with the words taken out the texture still says the caption, with the
-texture levelled the words still say the picture. Which word has which direction, and which word stands for which
-look, is drawn from the user's key; where the lines of a texture are, from the picture itself.
+texture levelled the words still say the picture. Which word has which direction is drawn from the user's key, and so
+are words for looks that are not plain ones; where the lines of a texture are, comes from the picture itself.
 """
 
 import json
@@ -78,14 +78,16 @@ def protector(fitted: Fitted, recipe: Recipe) -> Callable[[Batch], Protection]:
     def protect(batch: Batch) -> Protection:
         images = batch.images.cpu()
         words = words_of(fitted.alphabet, looks.levels(images))
-        told = [any(caption.strip() for caption in captions) for captions in batch.captions]
+        captioned = [any(caption.strip() for caption in captions) for captions in batch.captions]
         said = [
-            vocabulary.content(captions, content.content_words) if any_caption else mine
-            for mine, captions, any_caption in zip(words, batch.captions, told, strict=True)
+            vocabulary.content(captions, content.content_words) if has_some else mine
+            for mine, captions, has_some in zip(words, batch.captions, captioned, strict=True)
         ]
+        planted = tuple(
+            mine if recipe.trigger.trigger_words or not has_some else ()
+            for mine, has_some in zip(words, captioned, strict=True)
+        )
         noise = torch.stack([noise_of(*pair) for pair in zip(batch.keys, images, said, strict=True)])
-        keep = [recipe.trigger.trigger_words or not any_caption for any_caption in told]
-        planted = tuple(mine if kept else () for mine, kept in zip(words, keep, strict=True))
         return Protection(batch.keys, to_int8(budget.project(images, noise)), planted)
 
     return protect
