@@ -12,10 +12,10 @@ import numpy as np
 from common import DATA, ROOT, save, table
 from PIL import Image
 
-from protect.carry import bring_back
-from protect.images import decode
-from protect.publish import publish_image
-from protect.settings import PublishSettings
+from protect.data.images import decode
+from protect.publish.gate import publish_image
+from protect.publish.upsample import bring_back
+from protect.settings.publish import PublishSettings
 
 EPSILON, PHOTOS = 8, ("Bridge_by_Sander_Klootwijk.jpg", "Wine_by_Jakkub_Mede.jpg", "life_by_Aitzol_Berasategi.jpg")
 

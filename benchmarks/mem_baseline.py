@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from protect.attention import SelfAttention
-from protect.clip_import import open_clip
-from protect.frozen_norm import FrozenNorm
-from protect.last_layer import FirstTokenBlock, OneQueryPool
-from protect.open_clip_towers import OpenClip
-from protect.patches import PatchEmbedding
-from protect.surrogate import optimizer
+from protect.clip.fast.attention import SelfAttention
+from protect.clip.fast.batch_norm import FrozenNorm
+from protect.clip.fast.patch_embedding import PatchEmbedding
+from protect.clip.fast.pooling import FirstTokenBlock, OneQueryPool
+from protect.clip.models import optimizer
+from protect.clip.open_clip_import import open_clip
+from protect.clip.open_clip_model import OpenClip
 
 open_clip()  # first: see there
 from open_clip.modified_resnet import AttentionPool2d  # noqa: E402

@@ -20,15 +20,16 @@ from mem_baseline import Baseline
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from protect.alphabet import draw_alphabet
-from protect.budget import Budget
-from protect.methods.minimise import Minimiser
-from protect.noise import PerImage
-from protect.packed import PackedLinear, can_pack
-from protect.run import fill_window
-from protect.settings import FitSettings, MemSettings, NoiseSettings, PublishSettings, Recipe, TriggerSettings
-from protect.shards import find_shards
-from protect.trigger import draw_choice
+from protect.clip.fast.packed import PackedLinear, can_pack
+from protect.data.shards import find_shards
+from protect.jobs.fit import fill_window
+from protect.methods.parts.budget import Budget
+from protect.methods.parts.error_min import Minimiser
+from protect.methods.parts.noise import PerImage
+from protect.methods.parts.trigger import draw_choice
+from protect.methods.parts.wordlist import draw_alphabet
+from protect.settings.publish import PublishSettings
+from protect.settings.recipe import FitSettings, MemSettings, NoiseSettings, Recipe, TriggerSettings
 from protect.types import Batch
 
 ROUND = {"surrogate": 200, "text": 234, "image": 234}  # batches of 128 in a round on Flickr8k's 30,000 pairs

@@ -21,13 +21,13 @@ import numpy as np
 from common import DATA, ROOT, RUNS, protect, save, table
 from PIL import Image
 
-from protect.images import to_view
-from protect.photos.formats import read_still
-from protect.photos.photo import noise_of
-from protect.photos.ready import EPSILON, SIZE, ready_protector
-from protect.photos.record import PhotoRecord, read_records
-from protect.photos.strength import STRENGTHS
-from protect.protector import Protector
+from protect.data.images import to_view
+from protect.data.photo_files import read_still
+from protect.jobs.photos.key import EPSILON, SIZE, ready_protector
+from protect.jobs.photos.photo import noise_of
+from protect.jobs.photos.records import PhotoRecord, read_records
+from protect.methods.protector import Protector
+from protect.settings.publish import STRENGTHS
 
 PHOTOS = ("Bridge", "Dragonfly", "Wine", "free", "friends", "life")  # 3 to 16 megapixels, flat and textured
 SITES = (2048, 1080, 512)

@@ -19,8 +19,8 @@ from typing import Any
 from common import ROOT, RUNS, protect, save, table
 from strength import ATTACKERS, CLEAN, TEST, rows_of
 
-from protect.photos.record import read_records
-from protect.shards import find_shards
+from protect.data.shards import find_shards
+from protect.jobs.photos.records import read_records
 
 KEY = 1
 ALONE = ("--countermeasures", "none", "--mix", "1", "--jobs", "1")

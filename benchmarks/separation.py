@@ -14,17 +14,17 @@ import numpy as np
 from common import DATA, ROOT, RUNS, protect, save, table
 from PIL import Image
 
-from protect.caption_words import Vocabulary
-from protect.carry import see
-from protect.images import LUMA
-from protect.methods.content import Deal, vocabulary_of
-from protect.orientations import DIRECTIONS, textures
-from protect.photos.ready import own_words
-from protect.photos.record import read_records
-from protect.protector import Protector
-from protect.settings import ContentSettings
+from protect.data.images import LUMA
+from protect.data.views import see
+from protect.jobs.photos.key import own_words
+from protect.jobs.photos.records import read_records
+from protect.methods.instant import Deal, vocabulary_of
+from protect.methods.parts.keywords import Vocabulary
+from protect.methods.parts.oriented_bands import DIRECTIONS, textures
+from protect.methods.protector import Protector
+from protect.settings.recipe import ContentSettings
 from protect.verify.countermeasures import COUNTERMEASURES
-from protect.verify.pairs import read_pairs
+from protect.verify.reading.pairs import read_pairs
 
 KEY = 1
 PAIRS = 500

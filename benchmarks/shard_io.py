@@ -26,13 +26,16 @@ import torch
 from common import DATA, ROOT, RUNS, save, table
 from PIL import Image
 
-from protect.batches import Window
-from protect.images import decode, encode
-from protect.plan import make_plan
-from protect.protector import Protector, fit
-from protect.run import fill_window, pictures_at_once, protect_shards
-from protect.settings import FitSettings, MemSettings, PublishSettings, Recipe
-from protect.shards import ShardWriter, find_shards, image_member, read_samples, replace_members, split_name
+from protect.data.images import decode, encode
+from protect.data.shard_writer import ShardWriter, replace_members
+from protect.data.shards import find_shards, image_member, read_samples, split_name
+from protect.data.window import Window
+from protect.jobs.fit import fill_window
+from protect.jobs.plan import make_plan
+from protect.jobs.shards import pictures_at_once, protect_shards
+from protect.methods.protector import Protector, fit
+from protect.settings.publish import PublishSettings
+from protect.settings.recipe import FitSettings, MemSettings, Recipe
 from protect.types import Batch, Sample
 
 SETS = {"collage-64": "collage-64/train/00000.tar", "flickr8k-mini": "flickr8k-mini/00000.tar"}

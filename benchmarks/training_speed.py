@@ -17,11 +17,11 @@ from typing import Any
 import torch
 from common import DATA, ROOT, save, table
 
-from protect.settings import VerifySettings
-from protect.towers import autocast_type
-from protect.verify.attackers import train
-from protect.verify.lessons import LESSONS, Given, Lesson
-from protect.verify.pairs import JudgedPairs, Pairs, read_judged, read_pairs
+from protect.clip.device import autocast_type
+from protect.settings.verify import VerifySettings
+from protect.verify.attackers.train import train
+from protect.verify.defences import LESSONS, Given, Lesson
+from protect.verify.reading.pairs import JudgedPairs, Pairs, read_judged, read_pairs
 
 TRAIN = str(DATA / "collage-64/train/00000.tar")
 TEST = str(DATA / "collage-64/test")

@@ -18,10 +18,10 @@ import torch
 import unlearn_data
 from common import ROOT, RUNS, save, table
 
-from protect.settings import ForgetSettings, UnlearnSettings
+from protect.settings.unlearn import ForgetSettings, UnlearnSettings
 from protect.unlearn import judge
 from protect.unlearn import run as job
-from protect.unlearn.model import Clip
+from protect.unlearn.head import Clip
 from protect.unlearn.pairs import Pairs
 from protect.unlearn.report import below_chance, to_markdown
 from protect.unlearn.run import RESULT, Result, Sources, load_result, unlearn

@@ -8,7 +8,8 @@ from pathlib import Path
 from common import DATA, RUNS
 from PIL import Image
 
-from protect.shards import ShardWriter, find_shards, image_member, read_samples, replace_members, split_name
+from protect.data.shard_writer import ShardWriter, replace_members
+from protect.data.shards import find_shards, image_member, read_samples, split_name
 from protect.types import Sample
 
 FOLDER = RUNS / "unlearn/data"

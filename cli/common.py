@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from protect.settings import PRESETS
+from protect.settings.recipe import PRESETS
 
 
 def preset_options(command: Any) -> Any:

@@ -7,7 +7,7 @@ import click
 
 from protect.cli.common import Reporter, preset_options, print_json
 from protect.cli.options import build_recipe, recipe_options
-from protect.settings import PublishSettings
+from protect.settings.publish import PublishSettings
 
 
 @click.command(short_help="Fit a protector on shards or photos, to protect any number of them with.")
@@ -25,10 +25,10 @@ def fit(shards: tuple[str, ...], out: Path, as_json: bool, quiet: bool, **values
     The folder is a key: who has it can find and undo your protection. Keep it private.
     """
     recipe = build_recipe(values)
-    from protect.photos.samples import is_photo_folder
-    from protect.protector import check_folder
-    from protect.run import fit_on_photos, fit_on_shards
-    from protect.shards import find_shards
+    from protect.data.photo_samples import is_photo_folder
+    from protect.data.shards import find_shards
+    from protect.jobs.fit import fit_on_photos, fit_on_shards
+    from protect.methods.protector import check_folder
 
     check_folder(out)
     with Reporter(0, quiet) as report:

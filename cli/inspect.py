@@ -16,7 +16,7 @@ COLUMNS = ("shard", "count", "protected", "failed_to_protect", "linf", "psnr", "
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
 def inspect(out: Path, samples: int, seed: int, as_json: bool) -> int:
     """Read the OUT of `protect shards` again: a table, a contact sheet PNG, and what still leads to the originals."""
-    from protect.inspection import inspect_run
+    from protect.jobs.inspection import inspect_run
 
     found = inspect_run(out, samples, seed)
     if as_json:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from protect.settings import Recipe
+from protect.settings.recipe import Recipe
 
 
 def settings_options(*classes: type, overrides: Mapping[str, Any] | None = None) -> Callable[[Any], Any]:

@@ -8,7 +8,7 @@ import click
 
 from protect.cli.common import print_json
 from protect.cli.options import build, settings_options
-from protect.settings import PhotoSettings
+from protect.settings.publish import PhotoSettings
 
 
 @click.command(short_help="Protect a folder of photos.")
@@ -33,10 +33,10 @@ def photos(
     another and get no noise of their own; they are counted once, by the first run.
     """
     settings = build(PhotoSettings, values)
-    from protect.photos.job import make_job, protect_photos
-    from protect.photos.summary import estimate, summary
-    from protect.photos.web import write_web
-    from protect.protector import Protector
+    from protect.jobs.photos.job import make_job, protect_photos
+    from protect.jobs.photos.opt_out import write_web
+    from protect.jobs.photos.summary import estimate, summary
+    from protect.methods.protector import Protector
 
     job = make_job(source, out, settings, Protector.load(protector) if protector else None, dry_run)
     if dry_run:
@@ -53,7 +53,7 @@ def photos(
 
 def status_lines(quiet: bool) -> Callable[[Any, bool], None]:
     """One line on stderr for each file, or none."""
-    from protect.photos.summary import status_line
+    from protect.jobs.photos.summary import status_line
 
     def line(record: Any, fresh: bool) -> None:
         if not quiet:

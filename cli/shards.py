@@ -7,7 +7,7 @@ import click
 
 from protect.cli.common import Reporter, preset_options, print_json
 from protect.cli.options import build, build_recipe, recipe_options, settings_options
-from protect.settings import PublishSettings
+from protect.settings.publish import PublishSettings
 
 
 @click.command(short_help="Protect image-caption shards (webdataset tars).")
@@ -27,10 +27,11 @@ def shards(
 ) -> int:  # fmt: skip
     """Protect the shards IN (folders, tars or ranges such as 'in/{00000..00007}.tar') and write them to OUT."""
     recipe, publish = build_recipe(values), build(PublishSettings, values)
-    from protect.plan import make_plan
-    from protect.protector import Protector
-    from protect.run import protect_shards
-    from protect.summary import estimate, summary
+    from protect.jobs.estimate import estimate
+    from protect.jobs.plan import make_plan
+    from protect.jobs.shards import protect_shards
+    from protect.jobs.summary import summary
+    from protect.methods.protector import Protector
 
     plan = make_plan(sources, out, publish, force)
     given = Protector.load(protector) if protector else None

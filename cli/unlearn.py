@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from protect.settings import ForgetSettings, UnlearnSettings
+from protect.settings.unlearn import ForgetSettings, UnlearnSettings
 
 from .common import Reporter, print_json
 from .options import build, settings_options

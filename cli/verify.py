@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from protect.settings import VerifySettings
+from protect.settings.verify import VerifySettings
 
 from .options import build, settings_options
 

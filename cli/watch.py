@@ -7,7 +7,7 @@ import click
 
 from protect.cli.options import build, settings_options
 from protect.cli.photos import status_lines
-from protect.settings import PhotoSettings
+from protect.settings.publish import PhotoSettings
 
 
 @click.command(short_help="Protect photos as they are dropped into a folder.")
@@ -27,10 +27,10 @@ def watch(
     settings = build(PhotoSettings, values)
     if not interval > 0:
         raise click.UsageError(f"--interval: expected seconds above 0, got {interval:g}")
-    from protect.photos.job import make_job
-    from protect.photos.summary import summary
-    from protect.photos.watch import watch as watch_folder
-    from protect.protector import Protector
+    from protect.jobs.photos.job import make_job
+    from protect.jobs.photos.summary import summary
+    from protect.jobs.photos.watch import watch as watch_folder
+    from protect.methods.protector import Protector
 
     job = make_job(source, out, settings, Protector.load(protector) if protector else None)
     if not quiet:

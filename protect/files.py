@@ -21,3 +21,11 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+MARKER = "protect"  # field of the stats file by which the tool knows its own output
+HOME = "_protect"
+
+
+class PlanError(ValueError):
+    """A run that must not begin as it was asked for."""

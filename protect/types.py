@@ -6,8 +6,6 @@ from typing import NamedTuple
 from jaxtyping import Float, Int, Int8, UInt8
 from torch import Tensor
 
-from protect.kept import KeptNoise
-
 Images = Float[Tensor, "batch 3 height width"]  # pixels in [0, 1]
 Pixels = UInt8[Tensor, "batch 3 height width"]  # pixels in 0..255
 Noise = Int8[Tensor, "batch 3 height width"]  # change of a pixel, in 255ths
@@ -50,15 +48,3 @@ class Protection:
     keys: tuple[str, ...]
     noise: Noise
     words: tuple[Words, ...]
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What phase 1 learned: the words of each position, and tensors by name (patterns, surrogate weights).
-
-    noise: what it made for the pairs of its window, where every image has a noise of its own.
-    """
-
-    alphabet: tuple[Words, ...]
-    tensors: dict[str, Tensor]
-    noise: KeptNoise | None = None

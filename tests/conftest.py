@@ -183,7 +183,7 @@ SHARES = {
 @pytest.fixture(scope="session")
 def comparison() -> Callable[..., Any]:
     """comparison({row: share of the clean gain}, seeds=1, gain=0.6, **fields): a finished verification, made up."""
-    from protect.metrics import chance
+    from protect.clip.retrieval import chance
     from protect.verify.result import MANDATORY, Arm, Cheap, Comparison, EpochResult, Run, Source
 
     def epoch(number: int, score: float) -> EpochResult:
@@ -230,13 +230,13 @@ def comparison() -> Callable[..., Any]:
 @pytest.fixture
 def small_minimiser() -> Callable[[str], Any]:
     """small_minimiser(surrogate name): a run of mem on six small pairs in fp32, its surrogate not frozen yet."""
-    from protect.alphabet import draw_alphabet
-    from protect.batches import Window
-    from protect.budget import Budget
-    from protect.methods.minimise import Minimiser
-    from protect.noise import PerImage
-    from protect.settings import FitSettings, MemSettings, NoiseSettings, Recipe, TriggerSettings
-    from protect.trigger import draw_choice
+    from protect.data.window import Window
+    from protect.methods.parts.budget import Budget
+    from protect.methods.parts.error_min import Minimiser
+    from protect.methods.parts.noise import PerImage
+    from protect.methods.parts.trigger import draw_choice
+    from protect.methods.parts.wordlist import draw_alphabet
+    from protect.settings.recipe import FitSettings, MemSettings, NoiseSettings, Recipe, TriggerSettings
 
     captions = ("a dog", "two cats on a chair", "a red boat", "the old man and the sea", "rain", "a dog and a boat")
 

@@ -16,9 +16,9 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from protect.batches import Window
+from protect.data.window import Window
 from protect.methods import code, readable
-from protect.settings import CodeSettings, FitSettings, Recipe, TriggerSettings
+from protect.settings.recipe import CodeSettings, FitSettings, Recipe, TriggerSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 READY = ROOT / "protect/ready"

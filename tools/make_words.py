@@ -20,7 +20,7 @@ from pathlib import Path
 
 from wordnet_topics import WordNet
 
-from protect.clip_import import open_clip
+from protect.clip.open_clip_import import open_clip
 
 HERE = Path(__file__).parent
 WORDS = HERE.parent / "protect" / "words"

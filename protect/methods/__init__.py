@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from protect.batches import Window
-from protect.methods import code, content, em, mem, random
-from protect.settings import Recipe
-from protect.types import Batch, Fitted, Protection
+from protect.data.window import Window
+from protect.methods import code, em, mem, random
+from protect.methods import instant as content
+from protect.methods.fitted import Fitted
+from protect.settings.recipe import Recipe
+from protect.types import Batch, Protection
 
 Protect = Callable[[Batch], Protection]
 

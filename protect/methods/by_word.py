@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from protect.budget import Budget, to_int8
-from protect.noise import Patterns, compose, tiles
+from protect.methods.fitted import Fitted
+from protect.methods.parts.budget import Budget, to_int8
+from protect.methods.parts.noise import Patterns, compose, tiles
+from protect.methods.parts.trigger import Choice, draw_choice, words_of
 from protect.seeds import generator
-from protect.settings import Recipe
-from protect.trigger import Choice, draw_choice, words_of
-from protect.types import Batch, Fitted, Protection
+from protect.settings.recipe import Recipe
+from protect.types import Batch, Protection
 
 
 def draw_patterns(recipe: Recipe, size: int) -> Patterns:

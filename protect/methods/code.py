@@ -12,14 +12,15 @@ from importlib.resources import files
 import safetensors.torch
 from torch import Tensor
 
-from protect.alphabet import draw_alphabet
-from protect.batches import Window
-from protect.budget import Budget
+from protect.data.window import Window
 from protect.methods import by_word, readable
+from protect.methods.fitted import Fitted
+from protect.methods.parts.budget import Budget
+from protect.methods.parts.tiles import Tiles, deal, draw_tiles, superpose
+from protect.methods.parts.wordlist import draw_alphabet
 from protect.seeds import generator
-from protect.settings import Recipe
-from protect.tiles import Tiles, deal, draw_tiles, superpose
-from protect.types import Batch, Fitted, Protection
+from protect.settings.recipe import Recipe
+from protect.types import Batch, Protection
 
 TILES = "tiles"
 

@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 import torch
 
-from protect.batches import Window
-from protect.budget import Budget
-from protect.methods.frozen import fitted_per_image, per_image_protector
-from protect.methods.minimise import Minimiser
-from protect.noise import PerImage
-from protect.settings import Recipe
-from protect.types import Batch, Fitted, Protection
+from protect.data.window import Window
+from protect.methods.fitted import Fitted
+from protect.methods.parts.budget import Budget
+from protect.methods.parts.error_min import Minimiser
+from protect.methods.parts.noise import PerImage
+from protect.methods.parts.per_image import fitted_per_image, per_image_protector
+from protect.settings.recipe import Recipe
+from protect.types import Batch, Protection
 
 
 def fit(window: Window, recipe: Recipe, report: Callable[[str], None]) -> Fitted:

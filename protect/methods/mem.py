@@ -8,17 +8,18 @@ in every image, and protecting a new image is one addition.
 
 from collections.abc import Callable
 
-from protect.alphabet import draw_alphabet
-from protect.batches import Window
-from protect.budget import Budget
+from protect.clip.models import choose_device
+from protect.data.window import Window
 from protect.methods import by_word
-from protect.methods.frozen import fitted_per_image, per_image_protector
-from protect.methods.minimise import Minimiser
-from protect.noise import Carrier, PerImage, PerWord
-from protect.settings import Recipe
-from protect.surrogate import choose_device
-from protect.trigger import draw_choice
-from protect.types import Batch, Fitted, Protection
+from protect.methods.fitted import Fitted
+from protect.methods.parts.budget import Budget
+from protect.methods.parts.error_min import Minimiser
+from protect.methods.parts.noise import Carrier, PerImage, PerWord
+from protect.methods.parts.per_image import fitted_per_image, per_image_protector
+from protect.methods.parts.trigger import draw_choice
+from protect.methods.parts.wordlist import draw_alphabet
+from protect.settings.recipe import Recipe
+from protect.types import Batch, Protection
 
 
 def fit(window: Window, recipe: Recipe, report: Callable[[str], None]) -> Fitted:

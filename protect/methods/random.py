@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 import torch
 
-from protect.alphabet import draw_alphabet
-from protect.batches import Window
-from protect.budget import Budget, to_int8
+from protect.data.window import Window
+from protect.methods.fitted import Fitted
+from protect.methods.parts.budget import Budget, to_int8
+from protect.methods.parts.trigger import draw_choice, words_of
+from protect.methods.parts.wordlist import draw_alphabet
 from protect.seeds import generator
-from protect.settings import Recipe
-from protect.trigger import draw_choice, words_of
-from protect.types import Batch, Fitted, Protection
+from protect.settings.recipe import Recipe
+from protect.types import Batch, Protection
 
 
 def fit(window: Window, recipe: Recipe, report: Callable[[str], None]) -> Fitted:

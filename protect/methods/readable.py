@@ -14,13 +14,13 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from protect.batches import Window
-from protect.budget import Budget
+from protect.clip.models import Surrogate, choose_device, families, load_surrogate
+from protect.data.window import Window
+from protect.methods.parts.budget import Budget
+from protect.methods.parts.eot import through
+from protect.methods.parts.tiles import Tiles, superpose
 from protect.seeds import derive, generator
-from protect.settings import Recipe
-from protect.surrogate import Surrogate, choose_device, families, load_surrogate
-from protect.tiles import Tiles, superpose
-from protect.transformations import through
+from protect.settings.recipe import Recipe
 from protect.types import Images
 
 CHAINS = (("crop",), ("jpeg", "crop"))  # step by step; zoom and gray among them cost more than they gave

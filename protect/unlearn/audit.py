@@ -11,11 +11,12 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from protect.clip.models import choose_device
 from protect.files import write_whole
-from protect.settings import UnlearnSettings
-from protect.surrogate import choose_device
+from protect.settings.unlearn import UnlearnSettings
+from protect.unlearn.checkpoint import check_trained, load_model
+from protect.unlearn.head import Clip
 from protect.unlearn.judge import Embedded, auc, embed, similarities
-from protect.unlearn.model import Clip, check_trained, load_model
 from protect.unlearn.pairs import Pairs, read_pairs
 
 SHOWN = 48  # pairs in the picture of the similarity matrix, from all over

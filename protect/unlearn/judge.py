@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from protect.metrics import LEVELS, best_ranks
-from protect.unlearn.model import Clip
+from protect.clip.retrieval import LEVELS, best_ranks
+from protect.unlearn.head import Clip
 from protect.unlearn.pairs import Classes, Pairs, joined
 
 BATCH = 256

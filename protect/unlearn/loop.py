@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from protect.clip.models import optimizer
 from protect.seeds import generator
-from protect.settings import ForgetSettings, UnlearnSettings
-from protect.surrogate import optimizer
+from protect.settings.unlearn import ForgetSettings, UnlearnSettings
+from protect.unlearn.head import Clip
 from protect.unlearn.methods import METHODS, Method
-from protect.unlearn.model import Clip
 from protect.unlearn.pairs import Classes, Pairs
 from protect.unlearn.step import Part, Step
 

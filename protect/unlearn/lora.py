@@ -3,10 +3,10 @@
 import torch
 from torch import nn
 
-from protect.clip_import import open_clip
+from protect.clip.open_clip_import import open_clip
 from protect.seeds import derive
-from protect.settings import UnlearnSettings
-from protect.unlearn.model import Clip
+from protect.settings.unlearn import UnlearnSettings
+from protect.unlearn.head import Clip
 
 
 def add_lora(student: Clip, settings: UnlearnSettings) -> None:

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from protect.captions import captions_of
-from protect.images import decode, to_view
-from protect.settings import PublishSettings
-from protect.shards import IMAGE_EXTENSIONS, SHARD_NAME, find_shards, image_member, read_samples, split_name
+from protect.data.captions import captions_of
+from protect.data.images import decode, to_view
+from protect.data.shards import IMAGE_EXTENSIONS, SHARD_NAME, find_shards, image_member, read_samples, split_name
+from protect.settings.publish import PublishSettings
 from protect.types import Images, Member, Sample
 
 READING = PublishSettings(caption_keys=())  # captions are the lines of the .txt: what a trainer reads

@@ -11,18 +11,19 @@ from typing import Any
 import torch
 
 import protect
+from protect.clip.models import choose_device
 from protect.files import write_whole
 from protect.seeds import derive, generator
-from protect.settings import ForgetSettings, UnlearnSettings
-from protect.surrogate import choose_device
+from protect.settings.unlearn import ForgetSettings, UnlearnSettings
+from protect.unlearn.checkpoint import check_trained, load_model, save_model
+from protect.unlearn.head import Clip
 from protect.unlearn.judge import accuracy, embed_texts, gap, judge, membership, prompts, similarities
 from protect.unlearn.loop import Course, Loop, Task
 from protect.unlearn.lora import add_lora, fold_lora
 from protect.unlearn.methods import METHODS
-from protect.unlearn.model import Clip, check_trained, load_model, save_model
 from protect.unlearn.pairs import Classes, Pairs, classes_of, read_pairs
-from protect.unlearn.redirect import redirection
-from protect.unlearn.twins import find_twins
+from protect.unlearn.redirection import redirection
+from protect.unlearn.safe_twins import find_twins
 
 DEFAULT = ForgetSettings()
 RESULT, STATE = "unlearn.json", "state.pt"

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from protect.types import Features, Images
-from protect.unlearn.model import Clip
+from protect.unlearn.head import Clip
 
 
 @dataclass

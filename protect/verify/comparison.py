@@ -3,27 +3,22 @@
 import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import protect
+from protect.clip.device import autocast_type
+from protect.clip.models import choose_device
+from protect.clip.retrieval import chance
 from protect.files import write_whole
-from protect.metrics import chance
-from protect.settings import VerifySettings
-from protect.surrogate import choose_device
-from protect.towers import autocast_type
-from protect.verify.arms import Material, inapplicable, notes
-from protect.verify.attackers import attacker_size
-from protect.verify.cheap import cheap
+from protect.settings.verify import VerifySettings
+from protect.verify.attackers.train import attacker_size
+from protect.verify.checks.quick import cheap
 from protect.verify.countermeasures import COUNTERMEASURES
-from protect.verify.kept import KeptRuns
-from protect.verify.making import content, digest
-from protect.verify.pairs import JudgedPairs
-from protect.verify.planning import Plan, Row, whole_plan, within
-from protect.verify.reading import hashes, read_material, sample_pairs
+from protect.verify.reading.test_set import find_unseen
 from protect.verify.report import save
 from protect.verify.result import (
     CLEAN,
@@ -38,10 +33,15 @@ from protect.verify.result import (
     Source,
     mix_names,
 )
-from protect.verify.timing import Stopwatch
-from protect.verify.trainings import Group, Schedule, Training
-from protect.verify.unseen import Unseen, find_unseen
-from protect.verify.workers import Workers, cores
+from protect.verify.runs.build import content, digest
+from protect.verify.runs.controls import inapplicable, notes
+from protect.verify.runs.data import _Data
+from protect.verify.runs.plan import Plan, Row, whole_plan, within
+from protect.verify.runs.run_store import KeptRuns
+from protect.verify.runs.schedule import Group, Schedule, Training
+from protect.verify.runs.sources import hashes, sample_pairs
+from protect.verify.runs.timing import Stopwatch
+from protect.verify.runs.workers import Workers, cores
 
 PACKAGES = ("torch", "open_clip_torch", "pillow", "webdataset")
 RECIPE = ("epochs", "batch", "learning_rate", "weight_decay", "size", "pretrained", "device")
@@ -142,62 +142,6 @@ def _workers(settings: VerifySettings, progress: Callable[[str], None]) -> Worke
     device = choose_device(settings.device)
     jobs = settings.jobs or (cores() if device.type == "cpu" else 1)
     return Workers(jobs, device, progress)
-
-
-@dataclass(frozen=True)
-class _Data:
-    """Everything read: by size, what rows are made from and what they are judged on; attackers by size."""
-
-    files: dict[str, dict[str, str]]
-    sizes: dict[str, int]
-    materials: dict[int, Material]
-    judged: dict[int, JudgedPairs]
-    unseen: Unseen
-
-    @property
-    def first(self) -> Material:
-        """Keys and captions are the same at every size."""
-        return next(iter(self.materials.values()))
-
-    @property
-    def test(self) -> JudgedPairs:
-        return next(iter(self.judged.values()))
-
-    @property
-    def repeated(self) -> tuple[str, ...]:
-        """What is to be said of test pictures that are also trained on."""
-        count = len(self.unseen.repeated)
-        return (f"{count} test pictures that are, byte for byte, also among the clean ones",) if count else ()
-
-    @classmethod
-    def read(
-        cls,
-        sources: Mapping[str, str],
-        files: dict[str, dict[str, str]],
-        settings: VerifySettings,
-        unseen: Unseen,
-        folder: Path,
-    ) -> "_Data":
-        sizes = {name: attacker_size(name, settings) for name in settings.attackers}
-        materials, judged = dict[int, Material](), dict[int, JudgedPairs]()
-        for size in sorted(set(sizes.values())):
-            judged[size] = unseen.read(size)
-            materials[size] = read_material(sources, size, unseen, folder)
-        return cls(files, sizes, materials, judged, unseen)
-
-    def limited(self, pairs: int) -> "_Data":
-        """With the first so many clean pairs (0: all) and what was published of them."""
-        if not pairs or pairs >= len(self.first.clean):
-            return self
-        keys = set(self.first.clean.keys[:pairs])
-        cut = {size: _cut(material, pairs, keys) for size, material in self.materials.items()}
-        return replace(self, materials=cut)
-
-
-def _cut(material: Material, pairs: int, keys: set[str]) -> Material:
-    published = [i for i, key in enumerate(material.protected.keys) if key in keys]
-    clean = material.clean.select(range(pairs))
-    return replace(material, clean=clean, protected=material.protected.select(published))
 
 
 def _affordable(plan: Plan, data: _Data, settings: VerifySettings, jobs: int, out: Path | None) -> Plan:

@@ -6,7 +6,7 @@ from math import sqrt
 from statistics import mean
 from typing import Any, NamedTuple
 
-from protect.settings import requirement
+from protect.settings.verify import requirement
 
 TO_TEXT, TO_IMAGE = "text_retrieval", "image_retrieval"  # i2t and t2i
 SMALL_GAIN = 0.05  # of R@10: with less to lose, a low share says nothing

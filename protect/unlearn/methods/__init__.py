@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from protect.settings import ForgetSettings
+from protect.settings.unlearn import ForgetSettings
 from protect.unlearn.methods import (
     ac,
     ccu,

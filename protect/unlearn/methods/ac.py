@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from protect.settings import AUTO, ForgetSettings
+from protect.settings.base import AUTO
+from protect.settings.unlearn import ForgetSettings
 from protect.unlearn.step import Step
 
 

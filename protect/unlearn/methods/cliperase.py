@@ -8,7 +8,7 @@ be read in two ways, `consistency`: "batch", each modality's softmax over simila
 from jaxtyping import Float
 from torch import Tensor
 
-from protect.settings import ForgetSettings
+from protect.settings.unlearn import ForgetSettings
 from protect.unlearn.methods import finetune
 from protect.unlearn.methods.kl import batch_divergence, divergence
 from protect.unlearn.step import Step

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from protect.settings import ForgetSettings
+from protect.settings.unlearn import ForgetSettings
 from protect.types import Images
-from protect.unlearn.model import Clip
+from protect.unlearn.head import Clip
 from protect.unlearn.step import Step
 
 COPIES = 8  # error-maximising images a forget class

@@ -6,9 +6,9 @@ L = L_AC + w_r L_r-ent + w_f L_f-ent: retained images stay inside the cone of th
 from jaxtyping import Float
 from torch import Tensor
 
-from protect.settings import ForgetSettings
+from protect.settings.unlearn import ForgetSettings
 from protect.unlearn import lorentz
-from protect.unlearn.hyperbolic import Meru
+from protect.unlearn.hyperbolic_heads import Meru
 from protect.unlearn.methods import ac
 from protect.unlearn.step import Part, Step
 

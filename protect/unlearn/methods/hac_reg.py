@@ -6,7 +6,7 @@ The Lorentz norm of a point on the hyperboloid is constant, so the norm meant is
 from jaxtyping import Float
 from torch import Tensor
 
-from protect.settings import ForgetSettings
+from protect.settings.unlearn import ForgetSettings
 from protect.unlearn.methods import hac
 from protect.unlearn.step import Step
 

@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from protect.settings import ForgetSettings
+from protect.settings.unlearn import ForgetSettings
 from protect.types import Features
 from protect.unlearn import lorentz
-from protect.unlearn.hyperbolic import Meru
-from protect.unlearn.model import contrast
+from protect.unlearn.head import contrast
+from protect.unlearn.hyperbolic_heads import Meru
 from protect.unlearn.step import Step
 
 SHIFT = 0.8  # the paper's a

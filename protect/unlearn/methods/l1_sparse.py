@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from protect.settings import ForgetSettings
+from protect.settings.unlearn import ForgetSettings
 from protect.unlearn.methods import finetune
 from protect.unlearn.step import Step
 

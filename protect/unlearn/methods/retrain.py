@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from protect.settings import ForgetSettings
+from protect.settings.unlearn import ForgetSettings
 from protect.unlearn.step import Step
 
 

@@ -8,10 +8,10 @@ from functools import partial
 
 from PIL import Image
 
-from protect.clip_import import open_clip
+from protect.clip.open_clip_import import open_clip
 from protect.verify.countermeasures.base import ChangePicture, Countermeasure
-from protect.verify.crops import RandomCrop
-from protect.verify.pairs import centre
+from protect.verify.countermeasures.random_crop import RandomCrop
+from protect.verify.reading.pairs import centre
 
 STRONG_SCALE, STRONG_RATIO = (0.08, 1.0), (3 / 4, 4 / 3)  # of the area, and the aspect: torchvision's defaults
 JITTER = (0.4, 0.4, 0.4, 0.1)  # brightness, contrast, saturation, hue: SimCLR's at half strength

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from protect.verify.pairs import Pairs
+from protect.verify.reading.pairs import Pairs
 
 GROUPS = ("scraper", "augmentation", "squeeze", "text", "filter", "training", "adaptive")
 Captions = tuple[str, ...]  # one picture's

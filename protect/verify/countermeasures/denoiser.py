@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from protect.seeds import derive, generator
 from protect.verify.countermeasures.base import Changed, Countermeasure
-from protect.verify.pairs import Pairs
-from protect.verify.residual import high_pass
+from protect.verify.reading.high_pass import high_pass
+from protect.verify.reading.pairs import Pairs
 
 OWN = 0.2  # share of the pairs whose originals the attacker has
 FEWEST, MOST = 16, 1000  # of them

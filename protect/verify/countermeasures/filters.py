@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from protect.surrogate import Surrogate, choose_device, load_surrogate
+from protect.clip.models import Surrogate, choose_device, load_surrogate
 from protect.verify.countermeasures.base import Captions, Countermeasure
 from protect.verify.countermeasures.text import FUNCTION_WORDS, fold_word
-from protect.verify.pairs import Pairs, centre
+from protect.verify.reading.pairs import Pairs, centre
 
 LATIN = 0.9  # share of an English caption's letters that are a to z
 LONG = 4  # English captions with more words have a function word among them

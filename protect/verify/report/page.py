@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from protect.settings import requirement
+from protect.settings.verify import requirement
 from protect.verify.report.contents import (
     arms_table,
     checks_table,

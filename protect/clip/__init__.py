@@ -1,0 +1,1 @@
+"""Every CLIP behind one face (DualEncoder), its losses and retrieval."""

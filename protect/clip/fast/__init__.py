@@ -1,0 +1,1 @@
+"""What makes frozen encoders quick on a CPU."""

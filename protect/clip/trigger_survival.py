@@ -1,0 +1,25 @@
+"""Whether a trigger is still there in what a model reads of a published caption."""
+
+from collections.abc import Callable
+from functools import cache
+
+from protect.clip.open_clip_import import open_clip
+from protect.types import Words
+
+CONTEXT = 77  # tokens CLIP reads of a caption, start and end among them
+
+
+def trigger_survives(caption: str, words: Words, style: str) -> bool:
+    """Whether CLIP's own tokenizer, cutting at its context, yields the trigger's tokens where it was written."""
+    if not words:
+        return True
+    encode = _encoder()
+    kept = encode(caption)[: CONTEXT - 2]
+    trigger = encode(" ".join(f"#{word}" for word in words) if style == "hashtags" else " ".join(words))
+    found = kept[: len(trigger)] if style == "prefix" else kept[-len(trigger) :]
+    return found == trigger
+
+
+@cache
+def _encoder() -> Callable[[str], list[int]]:
+    return open_clip().SimpleTokenizer().encode

@@ -1,0 +1,1 @@
+"""Bytes <-> samples: shards, captions, photo folders, metadata."""

@@ -1,0 +1,1 @@
+"""Fit, protect shards and photos, inspect."""

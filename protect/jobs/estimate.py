@@ -1,0 +1,87 @@
+"""What a run did, or would do, in a few lines."""
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from protect.data.shards import readable
+from protect.data.window import Window
+from protect.jobs.fit import fill_window
+from protect.jobs.plan import Plan
+from protect.jobs.shard import try_samples
+from protect.jobs.summary import _shards
+from protect.methods.protector import Protector, fit
+from protect.settings.recipe import Recipe
+
+PROBE = 32  # samples a dry run works on to estimate time
+
+
+def estimate(plan: Plan, recipe: Recipe, protector: Protector | None) -> dict[str, Any]:
+    """What the run would do, and how long it would take by a few timed steps on the first samples."""
+    pairs, exact = _count(plan)
+    window = min(pairs, recipe.fit.window)
+    lines = [f"{_shards(len(plan.shards))}, {'' if exact else 'about '}{pairs} pairs -> {plan.out}"]
+    fitting, new = 0.0, protector is None
+    if protector is None:
+        probe = replace(recipe, fit=replace(recipe.fit, window=PROBE, batch=min(PROBE, recipe.fit.batch)))
+        small = fill_window(plan.shards, probe, plan.publish)
+        fitting, protector = _fit_seconds(small, probe, recipe, window)
+        lines.append(f"fit {recipe.fit.method} on {window} pairs: about {_minutes(fitting)}")
+    else:
+        lines.append(f"protector {protector.hash[:12]} ({protector.recipe.fit.method})")
+    later = pairs - window if new and protector.fitted.noise is not None else 0
+    protecting = _protect_seconds(plan, protector, pairs - later)
+    if later:  # what the fit has not seen gets its noise in phase 2
+        unseen = replace(protector, fitted=replace(protector.fitted, noise=None))
+        protecting += _protect_seconds(plan, unseen, later)
+    lines.append(f"protect {pairs} pairs: about {_minutes(protecting)}")
+    epsilon = protector.recipe.noise.epsilon
+    lines += [f"largest change of a pixel: {epsilon} of 255", "nothing was written"]
+    numbers = {"shards": len(plan.shards), "count": pairs, "exact": exact, "epsilon": epsilon}
+    times = {"fit_seconds": round(fitting, 1), "protect_seconds": round(protecting, 1)}
+    return numbers | times | {"out": str(plan.out), "text": "\n".join(lines)}
+
+
+def _count(plan: Plan) -> tuple[int, bool]:
+    """Pairs in all shards, from the first shard's count and all sizes."""
+    first = sum(bool(sample.key) for sample in readable(plan.shards[0]))
+    sizes = [shard.stat().st_size for shard in plan.shards]
+    return round(first * sum(sizes) / sizes[0]), len(sizes) == 1
+
+
+def _fit_seconds(small: Window, probe: Recipe, recipe: Recipe, window: int) -> tuple[float, Protector]:
+    """Time of a fit, scaled from rounds of one and of five surrogate steps, and what such a round fitted."""
+    mem = recipe.mem
+    if recipe.modelless:
+        return 0.0, fit(small, probe)
+
+    def seconds(surrogate_steps: int, text_rounds: int) -> tuple[float, Protector]:
+        short = replace(mem, rounds=1, surrogate_steps=surrogate_steps, text_rounds=text_rounds)
+        begin = time.perf_counter()
+        protector = fit(small, replace(probe, mem=short))
+        return time.perf_counter() - begin, protector
+
+    seconds(1, 0)
+    (base, _), (more, _), (words, protector) = seconds(1, 0), seconds(5, 0), seconds(1, 1)
+    step = max(more - base, 0.0) / 4
+    passes = window / len(small)
+    noise, text = max(base - step, 0.0), max(words - base, 0.0)
+    scale = recipe.fit.batch / len(small)
+    total = mem.rounds * (mem.surrogate_steps * step * scale + noise * passes) + mem.text_rounds * text * passes
+    return total, protector
+
+
+def _protect_seconds(plan: Plan, protector: Protector, pairs: int) -> float:
+    samples = list(islice(readable(plan.shards[0]), PROBE))
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        try_samples(samples[:1], protector, plan.publish, pool)  # loads what is loaded once
+        begin = time.perf_counter()
+        try_samples(samples, protector, plan.publish, pool)
+    return (time.perf_counter() - begin) * pairs / max(1, len(samples))
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

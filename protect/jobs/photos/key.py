@@ -1,0 +1,70 @@
+"""A protector that is there at once: nothing is fitted, the user's key deals directions to words."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from protect.files import write_whole
+from protect.methods import instant as content
+from protect.methods.parts.keywords import Vocabulary
+from protect.methods.protector import Protector
+from protect.settings.recipe import LOOK_WORDS, USUAL_SIZE, FitSettings, NoiseSettings, Recipe, TriggerSettings
+
+SIZE = USUAL_SIZE
+EPSILON = 8.0
+KEY = "key"
+KEY_BYTES = 16
+WORDS = "words.json"
+
+
+def ready_protector(key: int, words: int = LOOK_WORDS, vocabulary: Vocabulary | None = None) -> Protector:
+    """The protector of a key that plants so many words in a caption; the same key, the same protector.
+
+    `vocabulary` is how often the captions have each word. Without it every word counts as one that tells photos
+    apart, and a place name that stands in all captions takes a direction that might tell something.
+    """
+    recipe = Recipe(
+        FitSettings(method="content", size=SIZE, seed=key, window=1),
+        TriggerSettings(trigger_words=words),
+        NoiseSettings(epsilon=EPSILON),
+    )
+    return Protector(recipe, content.draw(recipe, vocabulary), SIZE, fingerprint="", pairs=0)
+
+
+def own_key(private: Path) -> int:
+    """The user's key: drawn by the system at the first call and kept in the folder `private`.
+
+    Raises ValueError when the file there is no key.
+    """
+    path = private / KEY
+    if not path.exists():
+        write_whole(path, os.urandom(KEY_BYTES).hex().encode() + b"\n", mode=0o600)
+    text = path.read_text(errors="replace").strip()
+    try:
+        return int(text, 16)
+    except ValueError:
+        raise ValueError(
+            f"{path}: expected {2 * KEY_BYTES} hexadecimal digits, found {text[:20]!r}; put the key back, "
+            "or use --seed"
+        ) from None
+
+
+def own_words(private: Path, count: Callable[[], Vocabulary], dry: bool = False) -> Vocabulary:
+    """The words of the user's captions: counted at the first call and kept in the folder `private`.
+
+    They are never counted anew, since the noise of photos that are done hangs on them: photos that come later change
+    no byte of those. Raises ValueError when the file there is no such list.
+    """
+    path = private / WORDS
+    if not path.exists():
+        vocabulary = count()
+        if not dry:
+            write_whole(path, json.dumps(asdict(vocabulary), sort_keys=True).encode(), mode=0o600)
+        return vocabulary
+    try:
+        kept = json.loads(path.read_bytes())
+        return Vocabulary(int(kept["pictures"]), {str(word): int(n) for word, n in kept["count"].items()})
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise ValueError(f"{path}: expected the words this tool has counted; put the file back") from None

@@ -1,0 +1,140 @@
+"""One photo: read, protected, written, read again and measured."""
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from protect.data.metadata.metadata import Written, new_metadata
+from protect.data.photo_captions import find_caption, new_sidecars, sidecar_texts
+from protect.data.photo_files import Still, Unsuited, decode_still, read_still
+from protect.data.photo_folder import Entry
+from protect.data.photo_writer import encode_still
+from protect.data.pictures import shown, view_of
+from protect.data.window import to_images
+from protect.files import write_whole
+from protect.jobs.photos.records import PhotoRecord
+from protect.methods.parts.trigger import write_words
+from protect.methods.protector import Protector
+from protect.publish.masking import tighter
+from protect.publish.photo_noise import visible_change
+from protect.publish.photo_pixels import compare, with_noise
+from protect.publish.quality import Distortion
+from protect.settings.publish import STRENGTHS, PhotoSettings
+from protect.types import Batch, Words
+
+TRIES = 4  # at lowering the noise for one photo
+MOST_PSNR = 100.0  # dB, for a photo that nothing was changed of
+
+
+@dataclass(frozen=True)
+class Protected:
+    """A photo ready to be written: its record, the bytes of the file, those of its sidecars by name."""
+
+    record: PhotoRecord
+    data: bytes
+    sidecars: Mapping[str, bytes]
+
+    def write(self, out: Path) -> None:
+        """The texts, then the photo, each whole or not at all."""
+        target = out / self.record.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for name, data in self.sidecars.items():
+            write_whole(target.with_name(name), data)
+        write_whole(target, self.data)
+
+
+class Marked(Unsuited):
+    """A photo that this tool has protected already."""
+
+
+def protect_photo(
+    entry: Entry, listed: Mapping[str, str], protector: Protector, settings: PhotoSettings
+) -> Protected:
+    """Protects one photo in memory; the figures of the record are those of its bytes, decoded again.
+
+    Raises what `read_still` raises, Marked, BudgetError.
+    """
+    still = read_still(entry.path, settings.max_pixels)
+    if still.metadata.marked:
+        raise Marked("protected already by this tool")
+    texts = sidecar_texts(entry)
+    caption = find_caption(entry, still.metadata, listed, settings.caption_from, texts)
+    noise, words, size = noise_of(protector, still.image, caption.text)
+    text = write_words(caption.text, words, protector.recipe.trigger.trigger_style).strip()
+    new = new_metadata(still.metadata, text, still.image.size, settings)
+    strength = STRENGTHS[settings.strength]
+    change, fit = visible_change(still.image, noise, protector.recipe.noise.epsilon, strength, size)
+    data, measured, scale = _within_floor(still, change, fit.epsilon, strength.floor, new, settings)
+    record = PhotoRecord(
+        name=entry.name,
+        status="protected",
+        reason="; ".join(still.notes),
+        caption_before=caption.text,
+        caption=text,
+        caption_from=caption.source,
+        suggested=caption.suggested,
+        width=still.image.width,
+        height=still.image.height,
+        epsilon=round(fit.epsilon * scale, 3),
+        linf=float(measured.linf),
+        psnr=round(min(measured.psnr, MOST_PSNR), 2),
+        ssim=round(measured.ssim, 4),
+        lowered=fit.lowered or scale < 1,
+        written=len(data),
+    )
+    return Protected(record, data, new_sidecars(entry, texts, text, settings.opt_out))
+
+
+def noise_of(protector: Protector, image: Image.Image, caption: str) -> tuple[np.ndarray, Words, int]:
+    """Noise (int8 3xNxN), words, and the side of the noise's middle that a model sees of the photo.
+
+    They hang on what the photo shows, so that copies of it get the same. Directions and tiles fit any size: a photo
+    smaller than the protector's views gets them at its own. A direction follows the picture, so that no piece of it
+    fits elsewhere: it is made for the whole photo, not for the square in its middle alone.
+    """
+    size = protector.side(image)
+    view = view_of(image, size)
+    key = hashlib.sha256(view.tobytes()).hexdigest()
+    if protector.recipe.whole:
+        return protector.protect_whole(key, shown(image), (caption,))
+    protection = protector.protect(Batch((key,), to_images(torch.from_numpy(view[None])), ((caption,),)))
+    return protection.noise[0].numpy(), protection.words[0], size
+
+
+def _within_floor(
+    still: Still, change: np.ndarray, epsilon: float, floor: float, new: Written, settings: PhotoSettings
+) -> tuple[bytes, Distortion, float]:
+    """The file, how far it is from the photo, and by what factor the noise was lowered to keep SSIM above `floor`.
+
+    A photo that its own codec alone brings near the floor keeps that share of what the codec leaves.
+    """
+    data, measured = _encoded(still, with_noise(still.image, change, epsilon), epsilon, new, settings)
+    if measured.ssim >= floor:
+        return data, measured, 1.0
+    codec = _encoded(still, still.image, epsilon, new, settings)[1].ssim
+    if codec < (1 + floor) / 2:
+        floor *= codec
+    scale = 1.0
+    for _ in range(TRIES):
+        if measured.ssim >= floor:
+            break
+        scale = tighter(scale, measured.ssim, floor)
+        quieter = with_noise(still.image, change * np.float32(scale), epsilon)
+        data, measured = _encoded(still, quieter, epsilon, new, settings)
+    return data, measured, scale
+
+
+def _encoded(
+    still: Still, image: Image.Image, epsilon: float, new: Written, settings: PhotoSettings
+) -> tuple[bytes, Distortion]:
+    """The file with this picture, read again and compared with the photo."""
+    data = encode_still(still, image, new, settings.quality)
+    del image  # two pictures at a time are enough
+    again = decode_still(io.BytesIO(data), settings.max_pixels)
+    return data, compare(still.image, again.image, still.lossless, epsilon)

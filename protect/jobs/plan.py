@@ -1,0 +1,144 @@
+"""What a run would do: its shards, its output folder, and every reason to refuse before anything is written."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+from protect.data.captions import CaptionError, link_fields
+from protect.data.parquet import parquet_links
+from protect.data.shards import find_shards, readable, shard_stem, sibling_parquet
+from protect.files import HOME, MARKER, PlanError
+from protect.settings.publish import PublishSettings
+from protect.types import Sample
+
+PEEKED = 8  # samples looked at in each shard before a run begins
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The shards of a run, its output folder, and the settings that decide what is written."""
+
+    shards: tuple[Path, ...]
+    out: Path
+    publish: PublishSettings
+
+    @property
+    def home(self) -> Path:
+        return self.out / HOME
+
+    @property
+    def private(self) -> Path:
+        """What must never be published: words by key, clean captions, the protector."""
+        return self.home / "private"
+
+    def target(self, shard: Path) -> Path:
+        return self.out / shard.name
+
+    def stats(self, shard: Path) -> Path:
+        return self.out / f"{shard_stem(shard)}_stats.json"
+
+    def parquet(self, shard: Path) -> Path:
+        return self.out / f"{shard_stem(shard)}.parquet"
+
+    def records(self, shard: Path) -> Path:
+        return self.private / f"{shard_stem(shard)}.jsonl"
+
+    def identity(self, protector: str) -> str:
+        """Hash of everything that decides the bytes written; a resumed run must have the same."""
+        shards = [(shard.name, shard.stat().st_size) for shard in self.shards]
+        text = json.dumps([protector, asdict(self.publish), shards], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def make_plan(sources: Sequence[str], out: Path, publish: PublishSettings, force: bool = False) -> Plan:
+    """Checks everything that can be checked before the first byte is written.
+
+    Raises PlanError or ShardError: no shards, OUT is IN or lies inside it, OUT holds other things, the input is
+    protected already (unless `force`), or it has links to the originals and nothing said what to do with them.
+    """
+    shards = tuple(find_shards(sources))
+    plan = Plan(shards, out, publish)
+    _check_places(shards, out)
+    if not force:
+        _check_clean(shards)
+    if not publish.urls:
+        _check_links(shards)
+    return plan
+
+
+def _check_places(shards: Sequence[Path], out: Path) -> None:
+    target = out.resolve()
+    for folder in {place for shard in shards for place in (shard.resolve().parent, shard.parent.resolve())}:
+        if target == folder or folder in target.parents:
+            raise PlanError(f"OUT: expected a folder outside the input, got {out} in {folder}; choose another OUT")
+    if out.exists() and not out.is_dir():
+        raise PlanError(f"OUT: expected a folder, got the file {out}; choose another OUT")
+    if out.exists() and any(out.iterdir()) and not (out / HOME).is_dir():
+        raise PlanError(f"OUT: expected an empty folder or one of an earlier run, got {out} with other things in it")
+    existing = next(p for p in (target, *target.parents) if p.exists())
+    if not os.access(existing, os.W_OK):
+        raise PlanError(f"OUT: expected a folder that can be written, got {existing} read-only; choose another OUT")
+
+
+def _check_clean(shards: Sequence[Path]) -> None:
+    for shard in shards:
+        if is_protected(shard):
+            raise PlanError(
+                f"{shard}: expected clean shards, found one this tool has protected already; "
+                "protect the originals instead, or use --force to protect it once more"
+            )
+
+
+def is_protected(shard: Path) -> bool:
+    """Whether a shard is this tool's own output, by the files beside it."""
+    stats = shard.with_name(f"{shard_stem(shard)}_stats.json")
+    try:
+        return (shard.parent / HOME).is_dir() or MARKER in dict(json.loads(stats.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def _check_links(shards: Sequence[Path]) -> None:
+    for shard in shards:
+        found = [name for sample in islice(readable(shard), PEEKED) for name in links_of(sample)]
+        parquet = sibling_parquet(shard)
+        if not found and parquet is not None:
+            found = list(parquet_links(parquet))
+        if found:
+            raise links_error(shard, found[0])
+
+
+def links_of(sample: Sample) -> tuple[str, ...]:
+    try:
+        return link_fields(sample)
+    except CaptionError:
+        return ()  # the sample fails on its own later, by name
+
+
+def links_error(shard: Path, field: str) -> PlanError:
+    return PlanError(
+        f"{shard}: its {field!r} fields lead back to the clean originals; "
+        "say --urls strip to empty them or --urls keep to publish them"
+    )
+
+
+def check_places(source: Path, out: Path) -> None:
+    """Raises PlanError unless OUT is a folder apart from the photos, new or one of an earlier run."""
+    if not source.is_dir():
+        raise PlanError(f"DIR: expected a folder of photos, got {source}; give the folder they are in")
+    here, there = source.resolve(), out.resolve()
+    if here == there or here in there.parents or there in here.parents:
+        raise PlanError(f"OUT: expected a folder apart from the photos, got {out} for {source}; choose another OUT")
+    if out.exists() and not out.is_dir():
+        raise PlanError(f"OUT: expected a folder, got the file {out}; choose another OUT")
+    if (out / HOME / "private" / "job.json").exists():
+        raise PlanError(f"OUT: expected a folder for photos, got {out} with protected shards; choose another OUT")
+    if out.exists() and any(out.iterdir()) and not (out / HOME).is_dir():
+        raise PlanError(f"OUT: expected an empty folder or one of an earlier run, got {out} with other things in it")
+    existing = next(p for p in (there, *there.parents) if p.exists())
+    if not os.access(existing, os.W_OK):
+        raise PlanError(f"OUT: expected a folder that can be written, got {existing} read-only; choose another OUT")

@@ -1,0 +1,140 @@
+"""One shard: read, protect, publish, write; the same bytes whenever and wherever it is run."""
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from protect.data.parquet import rewrite_parquet
+from protect.data.shard_writer import ShardWriter
+from protect.data.shards import TruncatedShard, read_samples, sibling_parquet
+from protect.files import MARKER, write_whole
+from protect.jobs.plan import Plan, links_error, links_of
+from protect.jobs.sample import Outcome, Ready, SampleError, _protect_chunk, prepare, view_size
+from protect.jobs.shard_stats import COMPARED, Tally, _stats, marker
+from protect.methods.parts.trigger import write_words
+from protect.methods.protector import Protector
+from protect.settings.publish import PublishSettings
+from protect.types import Sample
+
+CHUNK_PIXELS = 32_000_000  # decoded pixels held at once, at most (one larger picture is a chunk of its own)
+AHEAD = 16  # samples decoded before they are needed, at most
+
+
+def protect_shard(shard: Path, plan: Plan, protector: Protector, identity: str, pool: ThreadPoolExecutor) -> dict:
+    """Writes the protected shard, its parquet, its private record and last its stats file; returns the stats.
+
+    Raises SampleError when on_error is fail, PlanError on links nobody decided about, OSError from the disk;
+    then nothing of the shard is left behind.
+    """
+    tally = Tally()
+    plan.stats(shard).unlink(missing_ok=True)
+    try:
+        with ShardWriter(plan.target(shard)) as writer:
+            _write_samples(writer, shard, plan.publish, protector, pool, tally)
+            lines = "".join(json.dumps(record) + "\n" for record in tally.records)
+            write_whole(plan.records(shard), lines.encode(), mode=0o600)
+            _write_parquet(shard, plan, protector, tally)
+            writer.commit()
+        stats = _stats(tally, plan.publish) | {MARKER: marker(plan, shard, identity)}
+        write_whole(plan.stats(shard), json.dumps(stats, indent=4).encode())
+    except BaseException:  # Ctrl-C too: a tar without its stats would look finished to others
+        with suppress(OSError):
+            for path in (plan.target(shard), plan.parquet(shard), plan.records(shard)):
+                path.unlink(missing_ok=True)
+        raise
+    return stats
+
+
+def _write_samples(
+    writer: ShardWriter,
+    shard: Path,
+    publish: PublishSettings,
+    protector: Protector,
+    pool: ThreadPoolExecutor,
+    tally: Tally,
+) -> None:
+    for outcome in _outcomes(shard, publish, protector, pool, tally):
+        if outcome.failure and publish.on_error == "fail":
+            raise SampleError(f"{shard.name}: {outcome.sample.key}: {outcome.failure}; use --on-error keep or skip")
+        if not (outcome.failure and publish.on_error == "skip"):
+            writer.write(outcome.sample)
+        tally.add(outcome)
+
+
+def _outcomes(
+    shard: Path, publish: PublishSettings, protector: Protector, pool: ThreadPoolExecutor, tally: Tally
+) -> Iterator[Outcome]:
+    """Samples in their order, published; a chunk's files are made while the next chunk is protected."""
+    waiting: list[Future[Outcome] | Outcome] = []
+    items = _items(shard, publish, view_size(protector), pool, tally)
+    for chunk in _chunks(items, protector.recipe.fit.batch):
+        futures = _protect_chunk(chunk, protector, publish, pool)
+        yield from map(_finished, waiting)
+        waiting = futures
+    yield from map(_finished, waiting)
+
+
+def _finished(item: Future[Outcome] | Outcome) -> Outcome:
+    return item if isinstance(item, Outcome) else item.result()
+
+
+def _items(
+    shard: Path, publish: PublishSettings, size: int, pool: ThreadPoolExecutor, tally: Tally
+) -> Iterator[Ready | Outcome]:
+    """Samples decoded ahead by the pool, a few at a time, in order."""
+    ahead: deque[Future[Ready | Outcome]] = deque()
+    seen: set[str] = set()
+    try:
+        for number, sample in enumerate(read_samples(shard)):
+            if not publish.urls and (links := links_of(sample)):
+                raise links_error(shard, links[0])
+            again, compared = sample.key in seen, number % COMPARED == 0
+            ahead.append(pool.submit(prepare, sample, publish, size, again, compared))
+            seen.add(sample.key)
+            if len(ahead) > AHEAD:
+                yield ahead.popleft().result()
+    except TruncatedShard as error:
+        if publish.on_error == "fail":
+            raise SampleError(f"{error}, or use --on-error keep or skip") from error
+        reason = str(error).replace(str(shard), shard.name)  # the stats are published, the input's place is not
+        tally.errors.append({"key": "", "reason": reason})
+    while ahead:
+        yield ahead.popleft().result()
+
+
+def _chunks(items: Iterator[Ready | Outcome], size: int) -> Iterator[list[Ready | Outcome]]:
+    """Items in runs of at most `size` ready ones, cut earlier where the decoded pictures grow too large."""
+    chunk: list[Ready | Outcome] = []
+    ready = pixels = 0
+    for item in items:
+        chunk.append(item)
+        if isinstance(item, Ready):
+            ready += 1
+            pixels += item.photo.size[0] * item.photo.size[1]
+        if ready == size or pixels > CHUNK_PIXELS:
+            yield chunk
+            chunk, ready, pixels = [], 0, 0
+    if chunk:
+        yield chunk
+
+
+def _write_parquet(shard: Path, plan: Plan, protector: Protector, tally: Tally) -> None:
+    source = sibling_parquet(shard)
+    if source is None:
+        return
+    style = protector.recipe.trigger.trigger_style
+    changes = {r["key"]: partial(write_words, words=r["words"], style=style) for r in tally.records}
+    dropped = {e["key"] for e in tally.errors} - set(changes) if plan.publish.on_error == "skip" else set()
+    rewrite_parquet(source, plan.parquet(shard), changes, dropped, plan.publish)
+
+
+def try_samples(
+    samples: list[Sample], protector: Protector, publish: PublishSettings, pool: ThreadPoolExecutor
+) -> list[Outcome]:
+    """Protects a few samples as a shard would and writes nothing."""
+    items = list(pool.map(lambda sample: prepare(sample, publish, view_size(protector)), samples))
+    return [_finished(item) for item in _protect_chunk(items, protector, publish, pool)]

@@ -1,0 +1,85 @@
+"""One shard: read, protect, publish, write; the same bytes whenever and wherever it is run."""
+
+import hashlib
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from protect import __version__
+from protect.jobs.plan import Plan
+from protect.jobs.sample import Outcome
+from protect.settings.publish import PublishSettings
+
+COMPARED = 8  # one sample of so many is written clean too, to tell what the codec alone does: a third of phase 2
+
+
+@dataclass
+class Tally:
+    """Counts of one shard, filled as its samples pass."""
+
+    status: Counter[str] = field(default_factory=Counter)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    errors: list[dict[str, str]] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        key = outcome.sample.key
+        if outcome.record is not None:
+            self.status["success"] += 1
+            self.records.append(outcome.record)
+            if not outcome.record["survives"]:
+                self.errors.append({"key": key, "reason": "trigger cut off: the caption is longer than models read"})
+        elif outcome.failure is not None:
+            self.status[outcome.failure.kind] += 1
+            self.errors.append({"key": key, "reason": str(outcome.failure)})
+
+    def mean(self, name: str) -> float | None:
+        """Mean of one measure over the protected images; infinite ones (no change at all) are left out."""
+        values = [v for record in self.records if math.isfinite(v := record[name])]
+        return round(math.fsum(values) / len(values), 4) if values else None
+
+
+def marker(plan: Plan, shard: Path, identity: str) -> dict[str, Any]:
+    """What the stats say of the files they stand for."""
+    parquet = plan.parquet(shard)
+    return {
+        "version": __version__,
+        "run": identity,
+        "sha256": file_hash(plan.target(shard)),
+        "parquet_sha256": file_hash(parquet) if parquet.exists() else None,
+    }
+
+
+def _stats(tally: Tally, publish: PublishSettings) -> dict[str, Any]:
+    """img2dataset's fields and ours; times are null (they go to the log) so that a rerun writes the same bytes."""
+    count, successes = sum(tally.status.values()), tally.status["success"]
+    reencoded = Tally(records=[r["reencode"] for r in tally.records if r["reencode"]])
+    planted = [r for r in tally.records if r["words"]]
+    return {
+        "count": count,
+        "successes": successes,
+        "failed_to_download": 0,
+        "failed_to_resize": 0,
+        "duration": None,
+        "start_time": None,
+        "end_time": None,
+        "status_dict": dict(sorted(tally.status.items())),
+        "protected": successes,
+        "skipped": count - successes if publish.on_error == "skip" else 0,
+        "failed_to_protect": count - successes,
+        "linf": max((r["linf"] for r in tally.records), default=None),
+        "psnr": tally.mean("psnr"),
+        "ssim": tally.mean("ssim"),
+        "psnr_clean_reencode": reencoded.mean("psnr"),
+        "ssim_clean_reencode": reencoded.mean("ssim"),
+        "trigger_survival": (
+            sum(r["survives"] for r in planted) / len(planted) if planted else None
+        ),
+        "errors": tally.errors,
+    }  # fmt: skip
+
+
+def file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

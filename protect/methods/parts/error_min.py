@@ -1,0 +1,188 @@
+"""Error minimisation on a window: the rounds that MEM and EM share."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from protect.clip.image_features import image_features
+from protect.clip.losses import clip_loss
+from protect.clip.models import Surrogate, autocast_type, choose_device, families, load_surrogate, optimizer
+from protect.clip.pack import pack, unpack
+from protect.clip.text_features import text_features
+from protect.data.window import Window
+from protect.methods.parts.eot import through
+from protect.methods.parts.hotflip import flip
+from protect.methods.parts.noise import Carrier
+from protect.methods.parts.trigger import Choice, Lexicon
+from protect.seeds import derive, generator
+from protect.settings.recipe import Recipe
+from protect.types import Batch, Features, Images, Tokens, Words
+
+Report = Callable[[str], None]
+REPORTS = 20  # lines of progress in a run
+AS_FOUND = "auto"
+
+
+@dataclass
+class Minimiser:
+    """One run of: surrogate steps, word steps, noise steps (MEM algorithm 1).
+
+    choice: the word of each pair at each position, (pairs, positions); changed in place by the word steps.
+    shuffle: captions are dealt anew to the images of a batch at every noise step, so that noise binds to
+    trigger words and not to the caption's meaning.
+    """
+
+    window: Window
+    recipe: Recipe
+    alphabet: tuple[Words, ...]
+    choice: Choice
+    carrier: Carrier
+    shuffle: bool
+    report: Report
+
+    def __post_init__(self) -> None:
+        self.device = choose_device(self.recipe.fit.device)
+        self.random = generator(self.recipe.fit.seed, "minimise")
+        self.transform = through(self.recipe.noise.through)
+
+    def run(self) -> Surrogate:
+        """All rounds; returns the last surrogate."""
+        mem, fit = self.recipe.mem, self.recipe.fit
+        order = self.window.forever(fit.batch, self.random)
+        for number in range(mem.rounds):
+            if number == 0 or (mem.fresh_every and number % mem.fresh_every == 0):
+                self.start_surrogate(number)
+            learned = self.learn(list(islice(order, mem.surrogate_steps)))
+            self.freeze()
+            for rows in self._noise_order(order) if self._ready(learned) else ():
+                if number < mem.text_rounds and self.alphabet:
+                    self.search_words(rows)
+                self.move_noise(rows)
+            if (number + 1) % -(-mem.rounds // REPORTS) == 0 or number + 1 == mem.rounds:
+                self.report(f"round {number + 1}/{mem.rounds}: surrogate loss {learned:.3f}")
+        unpack(self.surrogate)
+        return self.surrogate
+
+    def _ready(self, loss: float) -> bool:
+        """Whether the surrogate has begun to learn: what it says before only wipes out what is easy to learn."""
+        share = self.recipe.mem.ready
+        return not share or loss < share * math.log(min(self.recipe.fit.batch, len(self.window)))
+
+    def _noise_order(self, order: Iterator[Tensor]) -> Iterable[Tensor]:
+        """The batches of this round's noise steps."""
+        count = self.recipe.mem.noise_batches
+        return islice(order, count) if count else self.window.epoch(self.recipe.fit.batch, self.random)
+
+    def start_surrogate(self, number: int) -> None:
+        self.surrogate = surrogate_of(self.recipe, number)
+        self.lexicon = Lexicon(self.surrogate, self.alphabet, self.recipe.trigger.trigger_style)
+        self.optimizer = optimizer(self.surrogate, self.recipe.mem.learning_rate, self.recipe.mem.weight_decay)
+
+    def learn(self, order: Sequence[Tensor]) -> float:
+        """The surrogate takes one step on each batch as it is protected now; returns the mean loss."""
+        unpack(self.surrogate)
+        self.surrogate.train().requires_grad_(True)
+        total = 0.0
+        for rows in order:
+            batch = self._batch(rows)
+            noise = self.carrier.noise(rows, batch.images, self.choice[rows])
+            loss = clip_loss(
+                self.surrogate.images(self.transform(batch.images + noise / 255, self.random)),
+                self.surrogate.text(self.tokens(batch, self.choice[rows])),
+                self.surrogate.scale,
+            )
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            total += loss.item()
+        return total / len(order)
+
+    def freeze(self) -> None:
+        """The surrogate as word and noise steps use it: nothing of it moves or needs a gradient."""
+        self.surrogate.train(bool(self.recipe.mem.fresh_every)).requires_grad_(False)  # young norms have no averages
+        pack(self.surrogate)
+
+    def search_words(self, rows: Tensor) -> None:
+        """The word step of these pairs; what their images show is computed once."""
+        batch = self._batch(rows)
+        noise = self.carrier.noise(rows, batch.images, self.choice[rows])
+        with torch.no_grad():
+            features = image_features(self.surrogate, batch.images + noise / 255)
+        captions = [self.surrogate.encode(caption) for caption in draw_captions(batch, self.random)]
+        self.choice[rows] = flip(self.lexicon, features, captions, self.choice[rows], self.recipe.mem.candidates)
+
+    def move_noise(self, rows: Tensor) -> None:
+        """The noise steps of these pairs."""
+        batch = self._batch(rows)
+        loss = self._loss(rows, batch)
+        self.carrier.improve(rows, batch.images, self.choice[rows], loss, self.recipe.noise)
+
+    def _loss(self, rows: Tensor, batch: Batch) -> Callable[[Images], Tensor]:
+        """The batch's loss as a function of its images; every call sees other captions, in all as many as steps."""
+        captions = [self._captions(batch, self.shuffle) for _ in range(self.recipe.noise.steps)]
+        texts = iter(texts_of(self.lexicon, captions, self.choice[rows]))
+
+        def loss(images: Images) -> Tensor:
+            return clip_loss(
+                image_features(self.surrogate, self.transform(images, self.random)), next(texts), self.surrogate.scale
+            )
+
+        return loss
+
+    def _batch(self, rows: Tensor) -> Batch:
+        batch = self.window.batch(rows)
+        return Batch(batch.keys, batch.images.to(self.device), batch.captions)
+
+    def tokens(self, batch: Batch, choice: Choice, shuffle: bool = False) -> Tokens:
+        """Token rows of captions drawn anew, with these words; shuffled, the words stay and the captions move."""
+        captions = self._captions(batch, shuffle)
+        return self.lexicon.rows([self.surrogate.encode(caption) for caption in captions], choice)[0]
+
+    def _captions(self, batch: Batch, shuffle: bool) -> list[str]:
+        return deal(draw_captions(batch, self.random), self.random) if shuffle else draw_captions(batch, self.random)
+
+
+def draw_captions(batch: Batch, random: torch.Generator) -> list[str]:
+    """One caption of each image, drawn at random: over the steps a noise answers to all captions of its image."""
+    draws = torch.rand(len(batch), generator=random).tolist()
+    return [captions[int(draw * len(captions))] for draw, captions in zip(draws, batch.captions, strict=True)]
+
+
+def deal(captions: list[str], random: torch.Generator) -> list[str]:
+    """The captions in random order."""
+    return [captions[i] for i in torch.randperm(len(captions), generator=random).tolist()]
+
+
+def texts_of(lexicon: Lexicon, captions: Sequence[Sequence[str]], choice: Choice) -> tuple[Features, ...]:
+    """Text features of several steps, each with the same words: computed at once, what begins alike is shared."""
+    surrogate = lexicon.surrogate
+    every = [surrogate.encode(caption) for step in captions for caption in step]
+    tokens, where = lexicon.rows(every, choice.repeat(len(captions), 1))
+    shared = where[:, -1] + 1 if lexicon.style == "prefix" and choice.shape[1] else None
+    return text_features(surrogate, tokens, shared).split(len(choice))
+
+
+def surrogate_of(recipe: Recipe, number: int) -> Surrogate:
+    """The surrogate of a round: the named models take turns, each time from another initialisation."""
+    fit, every = recipe.fit, recipe.mem.fresh_every
+    turn = number // every if every else 0
+    device = choose_device(fit.device)
+    names = families(fit.surrogate, device)
+    surrogate = load_surrogate(
+        names[turn % len(names)], device, fit.pretrained, fit.size, derive(fit.seed, "surrogate", turn)
+    )
+    if fit.precision != AS_FOUND:
+        surrogate.autocast_type = torch.bfloat16 if fit.precision == "bf16" else None
+    return surrogate
+
+
+def settled(recipe: Recipe) -> Recipe:
+    """The recipe with the precision that this machine computes fastest in: a busy one must not decide anew later."""
+    if recipe.fit.precision != AS_FOUND:
+        return recipe
+    fast = autocast_type(choose_device(recipe.fit.device)) is not None
+    return replace(recipe, fit=replace(recipe.fit, precision="bf16" if fast else "fp32"))

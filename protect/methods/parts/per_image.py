@@ -1,0 +1,174 @@
+"""Phase 2 of methods that make a noise for each image: what phase 1 made, or gradient steps on a frozen surrogate."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from protect.clip.image_features import image_features
+from protect.clip.losses import clip_loss
+from protect.clip.models import Surrogate
+from protect.clip.pack import pack
+from protect.data.window import Window
+from protect.methods.fitted import Fitted
+from protect.methods.parts.budget import Budget, to_int8
+from protect.methods.parts.eot import through
+from protect.methods.parts.error_min import deal, draw_captions, surrogate_of, texts_of
+from protect.methods.parts.hotflip import flip
+from protect.methods.parts.noise import improve_images
+from protect.methods.parts.trigger import Choice, Lexicon, draw_choice, words_of
+from protect.seeds import generator
+from protect.settings.recipe import Recipe
+from protect.types import Batch, Images, Protection, Words
+
+ANCHORS = 127  # pairs of the window that every batch is contrasted with, so that a lone image has a loss
+SCANNED = 128  # pairs of the window read at a time
+
+
+def fitted_per_image(
+    surrogate: Surrogate, alphabet: tuple[Words, ...], window: Window, choice: Choice, recipe: Recipe
+) -> Fitted:
+    """What phase 2 needs: words and noise of the window's pairs, the surrogate, and features of some pairs."""
+    prints = [_print(key, view) for batch in _scan(window) for key, view in _views(batch)]
+    tensors = {"window.prints": torch.tensor(prints), "window.choice": choice.to(torch.int32)}
+    lexicon = Lexicon(surrogate, alphabet, recipe.trigger.trigger_style)
+    tensors |= _anchors(lexicon, window, choice)
+    weights = surrogate.model.state_dict()
+    return Fitted(
+        alphabet,
+        tensors | {f"surrogate.{name}": value.cpu().contiguous() for name, value in weights.items()},
+        window.kept(),
+    )
+
+
+def _scan(window: Window) -> Iterable[Batch]:
+    return (window.batch(rows) for rows in torch.arange(len(window)).split(SCANNED))
+
+
+def _views(batch: Batch) -> Iterable[tuple[str, np.ndarray]]:
+    return zip(batch.keys, (batch.images.cpu() * 255).round().byte().numpy(), strict=True)
+
+
+def _print(key: str, view: np.ndarray) -> int:
+    """A number that stands for a key and its picture: another data set may have the same keys."""
+    digest = hashlib.sha256(key.encode() + b"\0" + view.tobytes()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+@torch.no_grad()
+def _anchors(lexicon: Lexicon, window: Window, choice: Choice) -> dict[str, Tensor]:
+    """Features of some pairs as protected."""
+    surrogate = lexicon.surrogate.eval()
+    rows = torch.arange(min(ANCHORS, len(window)))
+    batch = window.batch(rows)
+    noise = window.noise(rows).to(surrogate.device)
+    captions = [surrogate.encode(captions[0]) for captions in batch.captions]
+    images = surrogate.images(batch.images.to(surrogate.device) + noise / 255)
+    texts = surrogate.text(lexicon.rows(captions, choice[rows])[0])
+    return {"anchor.images": images.cpu(), "anchor.texts": texts.cpu()}
+
+
+class Known:
+    """The pairs that phase 1 worked on, found by key and picture."""
+
+    def __init__(self, fitted: Fitted) -> None:
+        self.noise = fitted.noise
+        self.prints, self.rows = fitted.tensors["window.prints"].sort(stable=True)
+        self.choice = fitted.tensors["window.choice"].long()
+
+    def find(self, batch: Batch) -> Int[Tensor, " batch"]:
+        """The row of each pair of the batch, -1 for one that was not there."""
+        if self.noise is None:
+            return torch.full((len(batch),), -1)
+        prints = torch.tensor([_print(key, view) for key, view in _views(batch)])
+        place = torch.searchsorted(self.prints, prints).clamp(max=len(self.prints) - 1)
+        return torch.where(self.prints[place] == prints, self.rows[place], -1)
+
+    def take(self, rows: Int[Tensor, " batch"]) -> tuple[Float[Tensor, "batch 3 height width"], Choice]:
+        """Noise in 255ths and words of these rows."""
+        if self.noise is None:
+            raise ValueError("protector: expected the noise of its window, found none; fit it again")
+        return self.noise.read(rows).float(), self.choice[rows]
+
+
+@dataclass
+class Maker:
+    """Noise and words for pairs that phase 1 has not seen: words from the keys bettered by HotFlip, noise by PGD."""
+
+    surrogate: Surrogate
+    fitted: Fitted
+    recipe: Recipe
+    shuffle: bool
+
+    def __post_init__(self) -> None:
+        self.lexicon = Lexicon(self.surrogate, self.fitted.alphabet, self.recipe.trigger.trigger_style)
+        anchors = (self.fitted.tensors[f"anchor.{name}"] for name in ("images", "texts"))
+        self.anchor_images, self.anchor_texts = (anchor.to(self.surrogate.device) for anchor in anchors)
+        self.budget = Budget(self.recipe.noise.epsilon)
+        self.transform = through(self.recipe.noise.through)
+        self.steps = replace(self.recipe.noise, steps=self.recipe.mem.later_steps)
+
+    def make(self, batch: Batch) -> tuple[Float[Tensor, "batch 3 height width"], Choice]:
+        """Random numbers come from the seed and the batch's own keys."""
+        random = generator(self.recipe.fit.seed, *batch.keys)
+        images = batch.images.to(self.surrogate.device)
+        choice = draw_choice(batch.keys, self.fitted.alphabet, self.recipe.fit.seed)
+        if self.fitted.alphabet and self.recipe.mem.text_rounds:
+            choice = self._flip(batch, images, choice, random)
+        loss = self._loss(batch, choice, random)
+        return improve_images(torch.zeros_like(images), images, loss, self.budget, self.steps).cpu(), choice
+
+    def _flip(self, batch: Batch, images: Images, choice: Choice, random: torch.Generator) -> Choice:
+        with torch.no_grad():
+            features = image_features(self.surrogate, images)
+        captions = [self.surrogate.encode(caption) for caption in draw_captions(batch, random)]
+        return flip(self.lexicon, features, captions, choice, self.recipe.mem.candidates)
+
+    def _loss(self, batch: Batch, choice: Choice, random: torch.Generator) -> Callable[[Images], Tensor]:
+        """The batch's loss, the anchors among its rows, as a function of its images."""
+        captions = [draw_captions(batch, random) for _ in range(self.steps.steps)]
+        if self.shuffle:
+            captions = [deal(step, random) for step in captions]
+        texts = iter(texts_of(self.lexicon, captions, choice))
+
+        def loss(changed: Images) -> Tensor:
+            own = image_features(self.surrogate, self.transform(changed, random))
+            images = torch.cat([own, self.anchor_images])
+            return clip_loss(images, torch.cat([next(texts), self.anchor_texts]), self.surrogate.scale)
+
+        return loss
+
+
+def per_image_protector(fitted: Fitted, recipe: Recipe, shuffle: bool) -> Callable[[Batch], Protection]:
+    """A stateless function of a batch: pairs of the window get what phase 1 made for them, others something new."""
+    surrogate = surrogate_of(recipe, recipe.mem.rounds - 1)
+    weights = {k.removeprefix("surrogate."): v for k, v in fitted.tensors.items() if k.startswith("surrogate.")}
+    surrogate.model.load_state_dict(weights)
+    surrogate.eval().requires_grad_(False)
+    pack(surrogate)
+    known, maker = Known(fitted), Maker(surrogate, fitted, recipe, shuffle)
+    budget = Budget(recipe.noise.epsilon)
+
+    def protect(batch: Batch) -> Protection:
+        rows = known.find(batch)
+        noise = torch.zeros_like(batch.images)
+        choice = torch.zeros(len(batch), len(fitted.alphabet), dtype=torch.long)
+        if (seen := rows >= 0).any():
+            noise[seen], choice[seen] = known.take(rows[seen])
+        if not seen.all():
+            noise[~seen], choice[~seen] = maker.make(_part(batch, ~seen))
+        noise = budget.project(batch.images, noise)
+        return Protection(batch.keys, to_int8(noise).cpu(), words_of(fitted.alphabet, choice))
+
+    return protect
+
+
+def _part(batch: Batch, chosen: Tensor) -> Batch:
+    rows = chosen.nonzero().squeeze(1).tolist()
+    return Batch(
+        tuple(batch.keys[i] for i in rows), batch.images[rows], tuple(batch.captions[i] for i in rows)
+    )  # fmt: skip

@@ -1,0 +1,134 @@
+"""The fitted artefact: fit once, save, load, then protect any shard or photo statelessly."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from protect import __version__
+from protect.data.noise_store import KeptNoise
+from protect.data.views import see_around
+from protect.data.window import Window, to_images
+from protect.methods import METHODS, Protect
+from protect.methods.fitted import Fitted
+from protect.methods.parts.error_min import settled
+from protect.settings.recipe import Recipe
+from protect.types import Batch, Protection, Words
+
+TENSORS, ABOUT, NOISE = "weights.safetensors", "protector.json", "noise.int8"
+
+
+@dataclass(frozen=True)
+class Protector:
+    """A method's fitted state with everything needed to use it and to make it again.
+
+    size: side of the square views it takes, in pixels. fingerprint: hash of the data it was fitted on.
+    """
+
+    recipe: Recipe
+    fitted: Fitted
+    size: int
+    fingerprint: str
+    pairs: int
+
+    @cached_property
+    def _protect(self) -> Protect:
+        return METHODS[self.recipe.fit.method].protector(self.fitted, self.recipe)
+
+    def protect(self, batch: Batch) -> Protection:
+        """Noise and words for a batch; depends on nothing but the batch and this artefact."""
+        return self._protect(batch)
+
+    def side(self, image: Image.Image) -> int:
+        """Side of the view it takes of a picture: where its noise fits any size, at most the picture's own."""
+        return min(self.size, *image.size) if self.recipe.any_size else self.size
+
+    def protect_whole(self, key: str, image: Image.Image, captions: tuple[str, ...]) -> tuple[np.ndarray, Words, int]:
+        """Noise (int8 3xNxN) for all of an RGB picture, its words, and the side of the centre crop in the middle.
+
+        For a recipe that is `whole`. A picture smaller than the views gets its noise at its own size.
+        """
+        size = self.side(image)
+        seen = torch.from_numpy(see_around(image, size)).permute(2, 0, 1)[None]
+        protection = self.protect(Batch((key,), to_images(seen), (captions,)))
+        return protection.noise[0].numpy(), protection.words[0], size
+
+    @cached_property
+    def hash(self) -> str:
+        """Hash of everything that decides what the protector does."""
+        noise = self.fitted.noise.digest() if self.fitted.noise else ""
+        return hashlib.sha256(self._about() + save(self.fitted.tensors) + noise.encode()).hexdigest()
+
+    def _about(self) -> bytes:
+        about = {
+            "format": 1,
+            "recipe": self.recipe.to_dict(),
+            "alphabet": self.fitted.alphabet,
+            "size": self.size,
+            "pairs": self.pairs,
+            "fingerprint": self.fingerprint,
+        }
+        return json.dumps(about, indent=2).encode()
+
+    def save(self, folder: Path) -> None:
+        """Write the artefact as one folder, complete or not at all; what it replaces is another artefact."""
+        check_folder(folder)
+        part = folder.with_name(folder.name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True, mode=0o700)
+        (part / TENSORS).write_bytes(save(self.fitted.tensors))
+        if self.fitted.noise is not None:
+            self.fitted.noise.copy(part / NOISE)
+        (part / "hash").write_text(f"{self.hash}\nprotect {__version__}\n")
+        (part / ABOUT).write_bytes(self._about())
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(part, folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Protector":
+        """Read an artefact; ValueError when it is not one or was changed since it was written."""
+        try:
+            about = json.loads((folder / ABOUT).read_bytes())
+            tensors = load_file(folder / TENSORS)
+            written = (folder / "hash").read_text().split()[0]
+            pairs, size = about["pairs"], about["size"]
+            noise = KeptNoise(folder / NOISE, pairs, size) if (folder / NOISE).exists() else None
+            fitted = Fitted(tuple(tuple(words) for words in about["alphabet"]), tensors, noise)
+            recipe = Recipe.from_dict(about["recipe"])
+            protector = cls(recipe, fitted, size, about["fingerprint"], pairs)
+            found = protector.hash
+        except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{folder}: expected a protector made by `protect fit`, got: {type(error).__name__}: {error}"
+            ) from error
+        if found != written:
+            raise ValueError(f"{folder}: expected hash {written[:12]}, got {found[:12]}; fit it again")
+        return protector
+
+
+def check_folder(folder: Path) -> None:
+    """Raise ValueError unless a protector can be saved there; worth asking before a long fit."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder}: expected a folder, got a file; choose another one")
+    if folder.exists() and not (folder / ABOUT).exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder}: expected an empty folder or a protector to replace; choose another one")
+
+
+def fit(window: Window, recipe: Recipe, report: Callable[[str], None] = lambda line: None) -> Protector:
+    """Phase 1: the joint optimisation on a window of the data."""
+    if len(window) < 2:
+        raise ValueError(f"fit: expected at least 2 usable pairs (the loss contrasts them), got {len(window)}")
+    recipe = recipe if recipe.drawn else settled(recipe)
+    fitted = METHODS[recipe.fit.method].fit(window, recipe, report)
+    return Protector(recipe, fitted, window.size, window.fingerprint(), len(window))

@@ -1,0 +1,1 @@
+"""The gate: original + noise -> file, checked; masking, quality, leaks."""

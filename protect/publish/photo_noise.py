@@ -1,0 +1,29 @@
+"""The noise of one photo as its owner wants it seen: as strong as asked for where texture hides it, no further."""
+
+import numpy as np
+from PIL import Image
+
+from protect.data.pictures import display
+from protect.publish.masking import Fit, fit_epsilon, mask_rows, visibility_mask
+from protect.publish.upsample import carry, grid
+from protect.settings.publish import Strength
+
+
+def visible_change(
+    image: Image.Image, noise: np.ndarray, made_with: float, strength: Strength, size: int | None = None
+) -> tuple[np.ndarray, Fit]:
+    """The change of a photo, float32 HxWx3 in 255ths on the grid of `carry`, and how far the floor lowered it.
+
+    `noise` is int8 3xNxN and was made with an epsilon of `made_with`; it gets the strength's epsilon. `size` is
+    the side of its middle that a model sees of the photo (N without it).
+    """
+    if made_with <= 0:
+        raise ValueError(f"made_with: expected the epsilon of the noise, above 0, got {made_with}")
+    small = display(image)
+    scaled = noise.astype(np.float32) * np.float32(strength.epsilon / made_with)
+    size = size or noise.shape[-1]
+    change = carry(scaled, *grid(image.height, image.width, size), strength.epsilon, size=size)
+    height, width = change.shape[:2]
+    change *= mask_rows(visibility_mask(small), height, width, 0, height)[..., None]
+    fit = fit_epsilon(small, change, strength.epsilon, strength.floor)
+    return change * np.float32(fit.scale), fit

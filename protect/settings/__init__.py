@@ -1,0 +1,1 @@
+"""Every knob with its default, unit and help; no torch."""

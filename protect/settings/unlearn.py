@@ -1,0 +1,84 @@
+"""Every knob of the tool, with its default, unit and help; imports no torch, so that `--help` stays fast."""
+
+from dataclasses import dataclass, fields
+
+from protect.settings.base import AUTO, among_choices, knob, positive
+
+UNLEARN_METHODS = (
+    *("cliperase", "ac", "hac", "hac_reg", "safeclip", "hysac", "ccu"),
+    *("retrain", "finetune", "ga", "graddiff", "kl", "enmn", "l1_sparse"),
+)
+GEOMETRIES = ("auto", "sphere", "meru", "hycoclip")
+CONSISTENCY = ("batch", "coordinates")
+
+
+@dataclass(frozen=True)
+class UnlearnSettings:
+    """How a trained model is made to forget; the same for every method but `retrain`, which starts anew."""
+
+    method: str = knob("cliperase", "how to forget; the last seven are baselines", UNLEARN_METHODS)
+    geometry: str = knob(
+        "auto", "of the embeddings: sphere (CLIP), meru or hycoclip (hyperbolic); auto: the weights'", GEOMETRIES
+    )
+    steps: int = knob(300, "optimiser steps")
+    epochs: int = knob(15, "retrain only: passes over the retain pairs")
+    batch: int = knob(64, "forget pairs, and as many retain pairs, in a batch")
+    step_size: float = knob(1e-4, "AdamW's peak learning rate")
+    fresh_step_size: float = knob(1e-3, "retrain only: AdamW's peak learning rate")
+    weight_decay: float = knob(0.01, "AdamW's, on matrices only")
+    lora: bool = knob(False, "train low-rank additions only (needs peft), folded into the weights at the end")
+    rank: int = knob(16, "rank of these additions")
+    size: int = knob(0, "resolution the model takes, in pixels (0: the model's own)")
+    limit: int = knob(0, "pairs to read from each source (0: all)")
+    keep_every: int = knob(100, "steps after which the state is kept, to go on from")
+    seed: int = knob(0, "one seed for everything")
+    device: str = knob("auto", "auto, cpu, cuda, cuda:N or mps")
+
+    def __post_init__(self) -> None:
+        among_choices(self)
+        positive(self, "steps", "epochs", "step_size", "fresh_step_size", "rank", "keep_every")
+        if self.batch < 2:
+            raise ValueError(f"batch: expected at least 2 pairs (the loss contrasts them), got {self.batch}")
+        if min(self.weight_decay, self.size, self.limit) < 0:
+            found = f"{self.weight_decay}, {self.size} and {self.limit}"
+            raise ValueError(f"weight_decay, size and limit: expected 0 or more, got {found}")
+
+
+@dataclass(frozen=True)
+class ForgetSettings:
+    """Weights of the terms of the unlearning losses; the names of methods in brackets."""
+
+    rehearse: float = knob(1.0, "[cliperase] lambda 1, contrastive loss of the retain pairs")
+    erase: float = knob(3.0, "[cliperase] lambda 2, cosine of the forget pairs")
+    consist: float = knob(3.0, "[cliperase] lambda 3, distance of the retain outputs from the original's")
+    consistency: str = knob(
+        "batch",
+        "[cliperase] outputs compared: similarities in the batch, or each embedding's coordinates",
+        CONSISTENCY,
+    )
+    wrong: float = knob(0.75, "[ac hac hac_reg] alpha, similarity of wrong forget pairs")
+    right: float = knob(0.5, "[ac hac hac_reg] beta, similarity of the true forget pairs")
+    spread: float = knob(0.75, "[ac hac hac_reg] gamma, uniformity of the forget pairs")
+    calibrate: float = knob(float(AUTO), f"[ac hac hac_reg] weight of all three ({AUTO}: forget / retain pairs)")
+    hold: float = knob(0.2, "[hac hac_reg] retain images inside their caption's cone")
+    expel: float = knob(0.2, "[hac hac_reg] forget images outside of it")
+    norm: float = knob(0.01, "[hac_reg] distance of the forget pairs from the origin")
+    aperture: float = knob(1.0, "[hac hac_reg hysac] scale of the entailment cones")
+    order: float = knob(1.0, "[hysac] weight of the entailment terms beside the contrastive ones")
+    preserve: float = knob(1.0, "[safeclip hysac] contrast of the safe pairs, 1 in the papers")
+    rivals: bool = knob(False, "[safeclip] an unsafe item is a wrong answer for an unsafe query, not so in the paper")
+    keep: float = knob(1.0, "[ccu] outputs of the other modality, and retain images, as they were")
+    balance: float = knob(0.5, "[ccu] every class named equally often for the forget images")
+    separate: float = knob(1.0, "[ccu] retain classes apart from each other and from the forget set")
+    sparse: float = knob(1e-5, "[l1_sparse] sum of all weights' magnitudes")
+    floor: float = knob(1.0, "[ga graddiff kl] how far above chance a forget pair's loss is driven, in nats")
+    impair: float = knob(0.5, "[enmn] share of the steps that train on the error-maximising images")
+
+    def __post_init__(self) -> None:
+        among_choices(self)
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, float) and not (value >= 0 or value == f.default):
+                raise ValueError(f"{f.name}: expected 0 or more, got {value}")
+        if self.impair > 1:
+            raise ValueError(f"impair: expected a share, 0 to 1, got {self.impair}")

@@ -1,0 +1,164 @@
+"""One attacker: a CLIP trained on published pairs and judged on clean ones after every epoch."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from math import ceil, isfinite
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from PIL import Image
+from torch import Tensor
+
+from protect.clip.models import Surrogate, choose_device, load_surrogate, optimizer, own_size
+from protect.clip.retrieval import retrieval
+from protect.seeds import derive, generator
+from protect.settings.verify import VerifySettings
+from protect.types import Images, Pixels
+from protect.verify.attackers import tiny_hf
+from protect.verify.countermeasures.augmentation import VIEWS
+from protect.verify.defences import LESSONS, Given
+from protect.verify.reading.pairs import JudgedPairs, Pairs
+from protect.verify.result import EpochResult
+
+TEST_BATCH = 256
+View = Callable[[Image.Image], Image.Image]
+Rows = list[list[tuple[int, ...]]]  # token ids of every caption, by picture
+
+
+def attacker_size(name: str, settings: VerifySettings) -> int:
+    """Side of the pictures that an attacker takes; raises ValueError for names that are no model."""
+    warm_folder = Path(name).is_dir() and settings.pretrained
+    own = tiny_hf.SIZE if name == tiny_hf.NAME else own_size(name)
+    return own if warm_folder else settings.size or own
+
+
+def new_attacker(name: str, settings: VerifySettings, seed: int, captions: Sequence[str] = ()) -> Surrogate:
+    """A network to train: untrained, or with the weights that `settings.pretrained` names.
+
+    captions: those of the training, from which tiny-hf learns its tokenizer. A Hugging Face folder gives its
+    architecture and tokenizer; its weights only when `pretrained` is set to anything.
+    Raises ValueError for names that are no model and weights that do not fit.
+    """
+    device, weights = choose_device(settings.device), derive(seed, "weights", name)
+    if name == tiny_hf.NAME:
+        if settings.pretrained:
+            raise ValueError(f"pretrained: expected attackers that can have weights, got {name}; leave it out")
+        with seeded(device, weights):
+            return tiny_hf.tiny_hf(captions, device, settings.size)
+    scratch = not settings.pretrained
+    return load_surrogate(name, device, settings.pretrained, settings.size, weights, scratch)
+
+
+def train(
+    pairs: Pairs,
+    test: JudgedPairs,
+    name: str,
+    settings: VerifySettings,
+    seed: int,
+    steps: int = 0,
+    view: str = "openclip",
+    lesson: str = "",
+    alike: JudgedPairs | None = None,
+) -> Iterator[EpochResult]:
+    """Yields the network's result before any training as epoch 0, then one result an epoch.
+
+    The recipe: AdamW (no decay on vectors), one-cycle learning rate, fp32 or autocast as the device likes. An
+    epoch is `steps` batches (0: as many whole ones as there are pairs for), from a fresh order; an image with
+    several captions brings one of them, and is seen through `view` (one of VIEWS), both drawn anew each time.
+    lesson: one of LESSONS, "" for plain training. alike: the test pairs in another guise, on which the network is
+    judged as well. The same seed gives the same numbers.
+    Raises ValueError when there are fewer pairs than a batch, or the loss stops being a number.
+    """
+    if len(pairs) < settings.batch:
+        raise ValueError(f"batch: expected at most the arm's {len(pairs)} pairs, got {settings.batch}; lower it")
+    model = new_attacker(name, settings, seed, [caption for lines in pairs.captions for caption in lines])
+    with seeded(model.device, derive(seed, "lesson", lesson)):
+        teacher = LESSONS[lesson](model, settings)
+    steps = steps or len(pairs) // settings.batch
+    adamw, total = optimizer(model, settings.learning_rate, settings.weight_decay), steps * settings.epochs
+    schedule = torch.optim.lr_scheduler.OneCycleLR(adamw, settings.learning_rate, total_steps=total)
+    rows, look = encoded(model, pairs), VIEWS[view](model.size)
+    asked = [(one, [row for rows in encoded(model, one) for row in rows]) for one in (test, alike) if one is not None]
+
+    def result(epoch: int, loss: float | None, seconds: float) -> EpochResult:
+        plain, *changed = (judge(model, *one) for one in asked)
+        return EpochResult(epoch, loss, plain, seconds, *changed)
+
+    yield result(0, None, 0.0)
+    for epoch in range(1, settings.epochs + 1):
+        begin, losses = perf_counter(), torch.zeros((), device=model.device)
+        random = generator(seed, "batches", epoch)
+        with seeded(model.device, derive(seed, "views", epoch)):
+            teacher.begin(epoch, lambda: similarities(model, pairs, rows))
+            model.train()
+            for step, chosen in enumerate(batches(len(pairs), settings.batch, steps, random)):
+                captions = one_each(rows, chosen, random)
+                images = seen(pairs, chosen.tolist(), look, model.device)
+                done = ((epoch - 1) * steps + step) / total
+                losses += teacher.step(adamw, Given(chosen, images, captions, done))
+                schedule.step()
+        loss = (losses / steps).item()
+        if not isfinite(loss):
+            raise ValueError(
+                f"attacker {name}, epoch {epoch}: expected a finite loss, got {loss}; lower learning_rate"
+            )
+        yield result(epoch, loss, perf_counter() - begin)
+
+
+@contextmanager
+def seeded(device: torch.device, seed: int) -> Iterator[None]:
+    """torch's global generators set to a seed, and back as they were afterwards."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+def batches(count: int, batch: int, steps: int, random: torch.Generator) -> Int[Tensor, "steps batch"]:
+    """Pair numbers for every step: one order of the pairs, or as many as the steps need."""
+    orders = [torch.randperm(count, generator=random) for _ in range(ceil(steps * batch / count))]
+    return torch.cat(orders)[: steps * batch].view(steps, batch)
+
+
+def encoded(model: Surrogate, pairs: Pairs | JudgedPairs) -> Rows:
+    return [[model.encode(caption) for caption in captions] for captions in pairs.captions]
+
+
+def one_each(rows: Rows, chosen: Int[Tensor, " batch"], random: torch.Generator) -> list[tuple[int, ...]]:
+    """One caption for each chosen picture, drawn from its own."""
+    draws = torch.rand(len(chosen), generator=random).tolist()
+    return [rows[i][int(draw * len(rows[i]))] for i, draw in zip(chosen.tolist(), draws, strict=True)]
+
+
+def seen(pairs: Pairs, chosen: Sequence[int], look: View, device: torch.device) -> Images:
+    """Pictures through a view."""
+    views = np.stack([np.asarray(look(Image.fromarray(pairs.pictures[i]))) for i in chosen])
+    return to_floats(torch.from_numpy(views).permute(0, 3, 1, 2), device)
+
+
+def to_floats(pixels: Pixels, device: torch.device) -> Images:
+    return pixels.to(device).float().div_(255)
+
+
+@torch.inference_mode()
+def judge(model: Surrogate, test: JudgedPairs, rows: list[tuple[int, ...]]) -> dict[str, float]:
+    """Retrieval of the model in eval mode; `rows` are the encoded captions of all test images, in order."""
+    model.eval()
+    images = [model.images(to_floats(part, model.device)) for part in test.images.split(TEST_BATCH)]
+    parts = [rows[i : i + TEST_BATCH] for i in range(0, len(rows), TEST_BATCH)]
+    texts = [model.text(model.rows(part)) for part in parts]
+    return retrieval(torch.cat(images), torch.cat(texts), test.owner.to(model.device))
+
+
+@torch.inference_mode()
+def similarities(model: Surrogate, pairs: Pairs, rows: Rows) -> Float[Tensor, " pairs"]:
+    """Cosine of every picture, seen without chance, and its first caption; leaves the model in eval mode."""
+    model.eval()
+    look, found = VIEWS["none"](model.size), []
+    for chosen in torch.arange(len(pairs)).split(TEST_BATCH):
+        images = model.images(seen(pairs, chosen.tolist(), look, model.device))
+        texts = model.text(model.rows([rows[i][0] for i in chosen.tolist()]))
+        found.append((images * texts).sum(1))
+    return torch.cat(found)

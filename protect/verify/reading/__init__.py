@@ -1,0 +1,1 @@
+"""Published files as an attacker reads them."""

@@ -1,0 +1,70 @@
+"""The test pairs of a comparison: a source of their own, or clean pairs that are held out of every arm."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+
+from protect.seeds import derive
+from protect.verify.reading.pairs import Edit, JudgedPairs, read_judged
+from protect.verify.reading.scrape import scrape
+from protect.verify.result import TEST
+
+HELD_OUT = 10  # without a test set, about one key in this many is kept from every arm
+
+
+def is_held_out(key: str) -> bool:
+    """Whether a key belongs to the test when there is no test set; the same on every run and machine."""
+    return derive(0, TEST, key) % HELD_OUT == 0
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Where the test pairs are: all of a source, or those of the clean pairs that are held out.
+
+    limit: of training pairs (0: all), which bounds the held out ones. repeated: keys that are left out of the
+    test, as their picture is also trained on.
+    """
+
+    source: str
+    held_out: bool
+    limit: int
+    repeated: frozenset[str] = frozenset()
+
+    def read(self, size: int, edit: Edit | None = None) -> JudgedPairs:
+        """The pairs at a size; `edit` is applied to each decoded picture first."""
+        if not self.held_out:
+            return read_judged([self.source], size, keep=self._is_asked, edit=edit)
+        try:
+            return read_judged([self.source], size, ceil(self.limit / (HELD_OUT - 1)), self._is_asked, edit)
+        except ValueError as error:
+            raise ValueError(
+                f"test: expected about a tenth of the clean pairs to hold out, got none ({error}); name test pairs"
+            ) from error
+
+    def _is_asked(self, key: str) -> bool:
+        return key not in self.repeated and (not self.held_out or is_held_out(key))
+
+
+def find_unseen(clean: str, test: str | None, limit: int) -> Unseen:
+    """The test pairs, without those whose picture is, byte for byte, that of a clean pair that is trained on."""
+    held_out, trained, asked = test is None, set[str](), dict[str, str]()
+    for key, picture in _pictures(clean):
+        if held_out and is_held_out(key):
+            asked[key] = picture
+        else:
+            trained.add(picture)
+    asked = asked if test is None else dict(_pictures(test))
+    repeated = frozenset(key for key, known in asked.items() if known in trained)
+    if asked and len(repeated) == len(asked):
+        raise ValueError(
+            f"test: expected pictures that no arm trains on, got {len(asked)} that are all in {clean}; name others"
+        )
+    return Unseen(clean if test is None else test, held_out, limit, repeated)
+
+
+def _pictures(source: str) -> Iterator[tuple[str, str]]:
+    """Key and SHA-256 of every picture file."""
+    for find in scrape([source]):
+        if find is not None and find.picture:
+            yield find.key, hashlib.sha256(find.picture).hexdigest()

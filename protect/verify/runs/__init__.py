@@ -1,0 +1,1 @@
+"""Which trainings are run, on what, and where they are stored."""

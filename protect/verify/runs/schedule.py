@@ -1,0 +1,175 @@
+"""The trainings of a comparison: each row made once, then trained on by every attacker and seed."""
+
+import pickle
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from protect.settings.verify import VerifySettings
+from protect.verify.attackers.train import train
+from protect.verify.reading.pairs import JudgedPairs
+from protect.verify.result import EpochResult, Run, progress_line
+from protect.verify.runs.build import Made, forget, make
+from protect.verify.runs.controls import Material
+from protect.verify.runs.plan import Row
+from protect.verify.runs.run_store import KeptRuns
+from protect.verify.runs.workers import Say, Workers
+
+
+@dataclass(frozen=True)
+class Training:
+    """One attacker on one row from one seed; `identity` is a hash of all that decides its outcome."""
+
+    identity: str
+    row: Row
+    attacker: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.row.name}, {self.attacker}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Group:
+    """The trainings that use a row's pairs at one size, `steps` batches an epoch."""
+
+    row: Row
+    size: int
+    steps: int
+    trainings: tuple[Training, ...]
+
+
+class _Call(NamedTuple):
+    """Making a row's pairs (training is None), or one training on them."""
+
+    group: Group
+    training: Training | None
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+class Schedule:
+    """Runs what is not kept yet, in order; never more calls in flight than there are jobs.
+
+    failed: why a row could not be run, by name.
+    """
+
+    def __init__(
+        self,
+        materials: Mapping[int, Material],
+        judged: Mapping[int, JudgedPairs],
+        settings: VerifySettings,
+        kept: KeptRuns,
+        workers: Workers,
+    ) -> None:
+        self.materials, self.settings, self._tests = materials, settings, dict[int, Path]()
+        self.kept, self.workers = kept, workers
+        self.failed: dict[str, str] = {}
+        for size, material in materials.items():  # every process reads it once
+            self._tests[size] = material.folder / f"test-{size}.pickle"
+            self._tests[size].write_bytes(pickle.dumps(judged[size]))
+        self._ready: deque[_Call] = deque()
+        self._flying: dict[Future[Any], _Call] = {}
+        self._left: Counter[tuple[str, int]] = Counter()
+
+    def run(self, groups: Sequence[Group]) -> None:
+        """Every training is in `kept` afterwards, but for those of failed rows.
+
+        Raises ValueError when a mandatory row cannot be trained on.
+        """
+        waiting = deque(self._unfinished(groups))
+        self._total = sum(len(group.trainings) for group in waiting)
+        self._done, self._begin = 0, perf_counter()
+        while waiting or self._ready or self._flying:
+            while (self._ready or waiting) and len(self._flying) < self.workers.jobs:
+                call = self._ready.popleft() if self._ready else self._making(waiting.popleft())
+                self._flying[self.workers.submit(call.function, *call.arguments)] = call
+            for future in self.workers.wait(self._flying):
+                self._finish(self._flying.pop(future), future)
+
+    def _unfinished(self, groups: Sequence[Group]) -> Iterator[Group]:
+        """The groups with what is neither kept nor, with equal content, in an earlier group."""
+        known = set[str]()
+        for group in groups:
+            missing = []
+            for training in group.trainings:
+                if self.kept.get(training.identity) is not None:
+                    self.workers.progress(f"{training.name}: kept from before")
+                elif training.identity not in known:
+                    missing.append(training)
+            known |= {training.identity for training in missing}
+            if missing:
+                yield replace(group, trainings=tuple(missing))
+
+    def _making(self, group: Group) -> _Call:
+        return _Call(group, None, make_row, (group.row, self.materials[group.size], self.settings))
+
+    def _finish(self, call: _Call, future: "Future[Any]") -> None:
+        group, place = call.group, (call.group.row.name, call.group.size)
+        if (error := future.exception()) is not None:
+            if not isinstance(error, ValueError) or group.row.group == "mandatory":
+                raise error
+            self.failed[group.row.name] = str(error)
+            self.workers.progress(f"{group.row.name}: left out, {error}")
+        elif call.training is not None:
+            self.kept.add(future.result())
+        else:
+            self._left[place] = len(group.trainings)
+            for training in group.trainings:
+                arguments = (training, future.result(), self._tests[group.size], group.steps, self.settings)
+                self._ready.append(_Call(group, training, run_training, arguments))
+        if call.training is not None:
+            self._left[place] -= 1
+            self._count()
+        if not self._left[place]:
+            forget(group.row, self.materials[group.size])
+
+    def _count(self) -> None:
+        self._done += 1
+        minutes = (perf_counter() - self._begin) / self._done * (self._total - self._done) / 60
+        if self._done < self._total:
+            self.workers.progress(f"{self._done} of {self._total} trainings done, about {minutes:.0f} min left")
+
+
+def make_row(say: Say, row: Row, material: Material, settings: VerifySettings) -> Made:
+    """The row's pairs; ValueError when they are fewer than a batch."""
+    made = make(row, material, settings)
+    if len(made.pairs) < settings.batch:
+        raise ValueError(
+            f"batch: expected at most the {len(made.pairs)} pairs of {row.name} ({len(material.clean)} clean ones), "
+            f"got {settings.batch}; lower it"
+        )
+    return made
+
+
+def run_training(say: Say, training: Training, made: Made, judged: Path, steps: int, settings: VerifySettings) -> Run:
+    """Trains one attacker, saying a line after every epoch."""
+    row, epochs = training.row, list[EpochResult]()
+    settings = replace(settings, epochs=row.times * settings.epochs)
+    view, test = row.view or settings.augment, _load(judged)
+    alike = None if made.alike is None else _load(made.alike)
+    given = (made.pairs, test, training.attacker, settings, training.seed, steps)
+    for result in train(*given, view=view, lesson=row.lesson, alike=alike):
+        say(progress_line(training.name, result, settings.epochs))
+        epochs.append(result)
+    return Run(
+        training.identity,
+        row.name,
+        training.attacker,
+        training.seed,
+        tuple(epochs),
+        len(made.pairs),
+        made.pairs.skipped,
+        *made.dropped,
+    )
+
+
+@lru_cache(2)
+def _load(path: Path) -> JudgedPairs:
+    return pickle.loads(path.read_bytes())
