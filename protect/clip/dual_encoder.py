@@ -17,7 +17,7 @@ STD = (0.26862954, 0.26130258, 0.27577711)
 SCALE_LIMIT = 100.0
 
 
-class Surrogate(nn.Module):
+class DualEncoder(nn.Module):
     """Two towers and a tokenizer; text can start from token ids or from their embeddings.
 
     size: side of the square images it takes, in pixels. context: most tokens a caption may have.

@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from protect.clip.dual_encoder import Surrogate, token_rows
+from protect.clip.dual_encoder import DualEncoder, token_rows
 from protect.clip.open_clip_import import open_clip
 from protect.types import Tokens
 
 START_SCALE = log(1 / 0.07)  # CLIP's; SigLIP starts far lower, for another loss
 
 
-class HuggingFace(Surrogate):
+class HuggingFace(DualEncoder):
     """A dual-tower model of transformers and its tokenizer."""
 
     def __init__(self, name: str, model: Any, tokenizer: Any, device: torch.device) -> None:

@@ -3,7 +3,7 @@
 Torch spreads every single operation over its threads and waits for the slowest; parts wait for each other once.
 """
 
-from protect.clip.dual_encoder import Surrogate
+from protect.clip.dual_encoder import DualEncoder
 from protect.clip.fast.row_parallel import by_rows, parts_for
 from protect.types import Features, Images
 
@@ -11,7 +11,7 @@ LEAST = 1 << 16  # pixels that are worth a thread of their own: 16 pictures of 6
 PIXELS = 1 << 19  # at a time, at most: what layers make of more is memory asked of the system anew every time
 
 
-def image_features(surrogate: Surrogate, images: Images) -> Features:
+def image_features(surrogate: DualEncoder, images: Images) -> Features:
     """`surrogate.images(images)`; on a processor, a frozen one takes its pictures in parts."""
     frozen = not surrogate.training and not any(value.requires_grad for value in surrogate.parameters())
     if not frozen or images.device.type != "cpu":

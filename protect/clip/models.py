@@ -10,7 +10,7 @@ from protect.clip import hugging_face as hugging_face_towers
 from protect.clip import open_clip_model as open_clip_towers
 from protect.clip.device import autocast_type as autocast_type
 from protect.clip.device import choose_device as choose_device
-from protect.clip.dual_encoder import Surrogate as Surrogate
+from protect.clip.dual_encoder import DualEncoder as DualEncoder
 from protect.clip.dual_encoder import token_rows as token_rows
 from protect.clip.hugging_face import HuggingFace as HuggingFace
 from protect.clip.open_clip_model import OpenClip as OpenClip
@@ -19,9 +19,9 @@ from protect.clip.tiny import TINY as TINY
 AUTO = {"cpu": ("tiny-resnet", "tiny-vit"), "gpu": ("RN50", "ViT-B-32")}
 
 
-def load_surrogate(
+def load_encoder(
     name: str, device: torch.device, pretrained: str = "", size: int = 0, seed: int = 0, scratch: bool = False
-) -> Surrogate:
+) -> DualEncoder:
     """A surrogate by name, randomly initialised from `seed` unless weights are named.
 
     name: tiny-resnet, tiny-vit, an open_clip model, a Hugging Face folder, or auto (the first of AUTO). A folder

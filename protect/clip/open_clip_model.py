@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from protect.clip.dual_encoder import Surrogate, token_rows
+from protect.clip.dual_encoder import DualEncoder, token_rows
 from protect.clip.fast.attention import use_self_attention
 from protect.clip.fast.batch_norm import use_frozen_norms
 from protect.clip.fast.patch_embedding import use_patch_products
@@ -21,7 +21,7 @@ from protect.types import Tokens
 TEXTS_KEPT = 1 << 16  # tokenised captions kept at most: the same ones return at every step of a fit
 
 
-class OpenClip(Surrogate):
+class OpenClip(DualEncoder):
     """A CLIP of open_clip, or one of the tiny ones built from its parts."""
 
     def __init__(self, name: str, device: torch.device, pretrained: str = "", size: int = 0) -> None:

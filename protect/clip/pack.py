@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from protect.clip.dual_encoder import Surrogate
+from protect.clip.dual_encoder import DualEncoder
 from protect.clip.fast.attention import SelfAttention
 from protect.clip.fast.packed import PackedLinear, can_pack
 from protect.clip.fast.packed_resnet import PackedBlock, PackedStem
@@ -13,7 +13,7 @@ from protect.clip.fast.packed_resnet import PackedBlock, PackedStem
 PACKED = ("forward", "project", "stem")  # what a module computes by, as its own attribute while it is packed
 
 
-def pack(surrogate: Surrogate) -> None:
+def pack(surrogate: DualEncoder) -> None:
     """From here to `unpack` gradients reach the surrogate's inputs alone, and its weights must stay what they are.
 
     Only on a processor that computes in bf16; elsewhere nothing changes. Norms in training stay what they are.
@@ -36,7 +36,7 @@ def pack(surrogate: Surrogate) -> None:
             module.__dict__["forward"] = PackedLinear(module.weight, module.bias)
 
 
-def unpack(surrogate: Surrogate) -> None:
+def unpack(surrogate: DualEncoder) -> None:
     for module in surrogate.model.modules():
         for name in PACKED:
             module.__dict__.pop(name, None)

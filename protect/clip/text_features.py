@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from protect.clip.dual_encoder import Surrogate
+from protect.clip.dual_encoder import DualEncoder
 from protect.clip.fast import ragged
 from protect.clip.fast.ragged import Layout, Seen, ends_of, seen_of
 from protect.clip.fast.row_parallel import by_rows, parts_for, side_by_side
@@ -23,7 +23,7 @@ GPU_TOKENS = 1 << 17
 
 
 @torch.no_grad()
-def text_features(surrogate: Surrogate, tokens: Tokens, shared: Int[Tensor, " batch"] | None = None) -> Features:
+def text_features(surrogate: DualEncoder, tokens: Tokens, shared: Int[Tensor, " batch"] | None = None) -> Features:
     """`surrogate.text(tokens)`, up to rounding. shared: how many first tokens of a row others are likely to share."""
     if not is_causal(surrogate):
         return surrogate.text(tokens)
@@ -37,13 +37,13 @@ def text_features(surrogate: Surrogate, tokens: Tokens, shared: Int[Tensor, " ba
     return F.normalize(found.float(), dim=-1)[inverse]
 
 
-def text_from(surrogate: Surrogate, embeddings: Float[Tensor, "batch length width"], tokens: Tokens) -> Features:
+def text_from(surrogate: DualEncoder, embeddings: Float[Tensor, "batch length width"], tokens: Tokens) -> Features:
     """`surrogate.text_from(embeddings, tokens)` of a frozen surrogate, with gradient."""
     parts = _parts_for(tokens.numel(), tokens.device) if is_causal(surrogate) else 1
     return by_rows(surrogate.text_from, embeddings, tokens, parts=parts)
 
 
-def is_causal(surrogate: Surrogate) -> TypeGuard[OpenClip]:
+def is_causal(surrogate: DualEncoder) -> TypeGuard[OpenClip]:
     """Whether the text tower is one of open_clip's plain causal ones."""
     return isinstance(surrogate, OpenClip) and ragged.is_causal(surrogate.text_model)
 

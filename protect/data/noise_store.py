@@ -12,7 +12,7 @@ from torch import Tensor
 READ = 1 << 24  # bytes hashed at a time
 
 
-class KeptNoise:
+class NoiseStore:
     """Rows of int8 noise (3, size, size) in the file `path`; `owner` is what keeps the file from being deleted.
 
     The file is mapped for each access alone, so that pages once touched do not count as memory for ever.
@@ -25,7 +25,7 @@ class KeptNoise:
         return self.shape[0]
 
     @classmethod
-    def create(cls, path: Path, rows: int, size: int) -> "KeptNoise":
+    def create(cls, path: Path, rows: int, size: int) -> "NoiseStore":
         """A new file of zeros."""
         np.memmap(path, np.int8, "w+", shape=(rows, 3, size, size))
         return cls(path, rows, size)
@@ -36,9 +36,9 @@ class KeptNoise:
     def write(self, rows: Tensor, noise: Int8[Tensor, "batch 3 height width"]) -> None:
         self._map("r+")[rows.numpy()] = noise.cpu().numpy()
 
-    def first(self, rows: int, owner: object) -> "KeptNoise":
+    def first(self, rows: int, owner: object) -> "NoiseStore":
         """The first rows of the same file."""
-        return KeptNoise(self.path, rows, self.shape[2], owner)
+        return NoiseStore(self.path, rows, self.shape[2], owner)
 
     def copy(self, path: Path) -> None:
         """These rows as a file of their own, readable by its owner alone."""

@@ -49,7 +49,7 @@ def room(height: int, width: int, size: int) -> int:
     return max(size + 2 * max(side.crop, side.span - side.crop - size) for side in sides(height, width, size))
 
 
-def see_around(image: Image.Image, size: int) -> np.ndarray:
+def view_around(image: Image.Image, size: int) -> np.ndarray:
     """What a square noise of `room` pixels covers, uint8 room x room x 3: the whole frame, mirrored beyond it."""
     side, (down, across) = room(image.height, image.width, size), sides(image.height, image.width, size)
     (left, right), (top, bottom) = (_source(part, part.start, part.span) for part in (across, down))

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from protect.data.noise_store import KeptNoise
+from protect.data.noise_store import NoiseStore
 from protect.types import Batch, Pixels
 
 
@@ -29,7 +29,7 @@ class Window:
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         shape = (room, 3, size, size)
         self._pixels = np.memmap(Path(folder) / "pixels", np.uint8, "w+", shape=shape)
-        self._noise = KeptNoise.create(Path(folder) / "noise", room, size)
+        self._noise = NoiseStore.create(Path(folder) / "noise", room, size)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -65,7 +65,7 @@ class Window:
     def keep_noise(self, rows: Tensor, noise: Tensor) -> None:
         self._noise.write(rows, noise)
 
-    def kept(self) -> KeptNoise:
+    def kept(self) -> NoiseStore:
         """The noise of all pairs, as it stands on the disk; the window lives as long as it does."""
         return self._noise.first(len(self), owner=self)
 

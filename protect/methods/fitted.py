@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from protect.data.noise_store import KeptNoise
+from protect.data.noise_store import NoiseStore
 from protect.types import Words
 
 
@@ -17,4 +17,4 @@ class Fitted:
 
     alphabet: tuple[Words, ...]
     tensors: dict[str, Tensor]
-    noise: KeptNoise | None = None
+    noise: NoiseStore | None = None

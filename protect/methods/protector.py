@@ -16,8 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from protect import __version__
-from protect.data.noise_store import KeptNoise
-from protect.data.views import see_around
+from protect.data.noise_store import NoiseStore
+from protect.data.views import view_around
 from protect.data.window import Window, to_images
 from protect.methods import METHODS, Protect
 from protect.methods.fitted import Fitted
@@ -59,7 +59,7 @@ class Protector:
         For a recipe that is `whole`. A picture smaller than the views gets its noise at its own size.
         """
         size = self.side(image)
-        seen = torch.from_numpy(see_around(image, size)).permute(2, 0, 1)[None]
+        seen = torch.from_numpy(view_around(image, size)).permute(2, 0, 1)[None]
         protection = self.protect(Batch((key,), to_images(seen), (captions,)))
         return protection.noise[0].numpy(), protection.words[0], size
 
@@ -103,7 +103,7 @@ class Protector:
             tensors = load_file(folder / TENSORS)
             written = (folder / "hash").read_text().split()[0]
             pairs, size = about["pairs"], about["size"]
-            noise = KeptNoise(folder / NOISE, pairs, size) if (folder / NOISE).exists() else None
+            noise = NoiseStore(folder / NOISE, pairs, size) if (folder / NOISE).exists() else None
             fitted = Fitted(tuple(tuple(words) for words in about["alphabet"]), tensors, noise)
             recipe = Recipe.from_dict(about["recipe"])
             protector = cls(recipe, fitted, size, about["fingerprint"], pairs)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from protect.clip.models import Surrogate, choose_device, families, load_surrogate
+from protect.clip.models import DualEncoder, choose_device, families, load_encoder
 from protect.data.window import Window
 from protect.methods.parts.budget import Budget
 from protect.methods.parts.eot import through
@@ -40,7 +40,7 @@ def learn(tiles: Tiles, window: Window, recipe: Recipe, report: Callable[[str], 
     optimizer = torch.optim.Adam([tiles], lr=code.tile_step * reach / 8, betas=MOMENTA)
     batches = window.forever(min(2 * fit.batch, len(window)), random)
     for number, (name, transform) in enumerate(islice(cycle(turns), code.tile_steps)):
-        network = load_surrogate(name, device, size=fit.size, seed=derive(fit.seed, "readable", number))
+        network = load_encoder(name, device, size=fit.size, seed=derive(fit.seed, "readable", number))
         images = window.batch(next(batches)).images.to(device)
         choice = torch.randint(0, tiles.shape[1], (len(images), len(tiles)), generator=random)
         draw = int(torch.randint(0, 1 << 62, (1,), generator=random))
@@ -95,7 +95,7 @@ def _means(effect: Tensor, choice: Tensor, symbols: int) -> Tensor:
     return torch.einsum("bps,bd->psd", chosen, effect) / chosen.sum(0).clamp(min=1)[..., None]
 
 
-def stages(network: Surrogate, images: Images) -> list[Tensor]:
+def stages(network: DualEncoder, images: Images) -> list[Tensor]:
     """Features (batch, channels) after every stage of an untrained image tower, averaged over places."""
     network.train().requires_grad_(False)  # norms in training mode: an attacker's first steps
     with _watched(network) as outputs:
@@ -111,7 +111,7 @@ def _pooled(output: Tensor, count: int) -> Tensor:
 
 
 @contextmanager
-def _watched(network: Surrogate) -> Iterator[list[Tensor]]:
+def _watched(network: DualEncoder) -> Iterator[list[Tensor]]:
     outputs: list[Tensor] = []
     hooks = [part.register_forward_hook(lambda *call: outputs.append(_first(call[-1]))) for part in _parts(network)]
     try:
@@ -127,7 +127,7 @@ def _first(output: object) -> Tensor:
     return found
 
 
-def _parts(network: Surrogate) -> list[nn.Module]:
+def _parts(network: DualEncoder) -> list[nn.Module]:
     """The tower's stages: a ResNet's numbered layers, or a transformer's blocks."""
     model = network.model
     tower = model.visual if hasattr(model, "visual") else model.vision_model

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from protect.clip.models import HuggingFace, load_surrogate
+from protect.clip.models import HuggingFace, load_encoder
 from protect.files import write_whole
 from protect.unlearn.head import Clip
 
@@ -36,7 +36,7 @@ def load_model(
     place = _place(name, weights)
     file = place / WEIGHTS if place is not None and Path(weights) == place else None
     pretrained = str(file) if file is not None and file.is_file() else weights
-    towers = load_surrogate(name, device, pretrained, size, seed, scratch)
+    towers = load_encoder(name, device, pretrained, size, seed, scratch)
     saved_head = place is not None and not scratch and (place / HEAD).is_file()
     head = json.loads((place / HEAD).read_text()) if place is not None and saved_head else {}
     kinds: dict[str, type[Clip]] = {kind.geometry: kind for kind in (Clip, Meru, HyCoClip)}

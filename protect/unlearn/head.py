@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from protect.clip.models import Surrogate
+from protect.clip.models import DualEncoder
 from protect.types import Features, Images
 
 
@@ -17,7 +17,7 @@ class Clip(nn.Module):
 
     geometry = "sphere"
 
-    def __init__(self, towers: Surrogate) -> None:
+    def __init__(self, towers: DualEncoder) -> None:
         super().__init__()
         self.towers = towers
 

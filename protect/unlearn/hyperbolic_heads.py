@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from protect.clip.models import Surrogate
+from protect.clip.models import DualEncoder
 from protect.types import Features, Images
 from protect.unlearn import lorentz
 from protect.unlearn.head import Clip, contrast
@@ -27,7 +27,7 @@ class Meru(Clip):
 
     def __init__(
         self,
-        towers: Surrogate,
+        towers: DualEncoder,
         log_curvature: float = 0.0,
         log_image_gain: float | None = None,
         log_text_gain: float | None = None,
@@ -109,19 +109,19 @@ def middles(x: Images) -> Images:
     return F.interpolate(middle, (height, width), mode="bilinear", antialias=True)
 
 
-def image_vectors(towers: Surrogate, x: Images) -> Features:
+def image_vectors(towers: DualEncoder, x: Images) -> Features:
     """The image tower's output as it is, not brought to unit length."""
     with towers.precision():
         x = ((x - towers.mean) / towers.std).contiguous(memory_format=torch.channels_last)
         return towers._image_tower(x).float()
 
 
-def text_vectors(towers: Surrogate, tokens: Tensor) -> Features:
+def text_vectors(towers: DualEncoder, tokens: Tensor) -> Features:
     """The text tower's output as it is, not brought to unit length."""
     with towers.precision():
         return towers._text_tower(towers.embed(tokens), tokens).float()
 
 
-def _dimension(towers: Surrogate) -> int:
+def _dimension(towers: DualEncoder) -> int:
     with torch.no_grad():
         return text_vectors(towers, towers.rows([()])).shape[1]

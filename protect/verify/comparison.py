@@ -37,7 +37,7 @@ from protect.verify.runs.build import content, digest
 from protect.verify.runs.controls import inapplicable, notes
 from protect.verify.runs.data import _Data
 from protect.verify.runs.plan import Plan, Row, whole_plan, within
-from protect.verify.runs.run_store import KeptRuns
+from protect.verify.runs.run_store import RunStore
 from protect.verify.runs.schedule import Group, Schedule, Training
 from protect.verify.runs.sources import hashes, sample_pairs
 from protect.verify.runs.timing import Stopwatch
@@ -69,7 +69,7 @@ def compare(
     _check_names(plan, extra)
     sources = {CLEAN: clean, PROTECTED: protected, **extra}
     files = hashes(sources, test)
-    checked, kept = _checked(clean, protected, settings, progress), KeptRuns(out)
+    checked, kept = _checked(clean, protected, settings, progress), RunStore(out)
     with TemporaryDirectory(prefix="protect-verify-") as folder, _workers(settings, progress) as workers:
         data = _Data.read(sources, files, settings, find_unseen(clean, test, settings.limit), Path(folder))
         without = inapplicable(data.first.found)
@@ -191,7 +191,7 @@ def _identity(about: str, row: Row, attacker: str, seed: int, settings: VerifySe
     return digest(protect.__version__, about, recipe, view, row.lesson, attacker, seed)
 
 
-def _runs(rows: Sequence[Row], groups: Sequence[Group], kept: KeptRuns) -> list[Run]:
+def _runs(rows: Sequence[Row], groups: Sequence[Group], kept: RunStore) -> list[Run]:
     """Of every row, its runs by attacker and seed; rows of equal content have the same ones."""
     names = {row.name for row in rows}
     trainings = [training for group in groups if group.row.name in names for training in group.trainings]
@@ -199,7 +199,7 @@ def _runs(rows: Sequence[Row], groups: Sequence[Group], kept: KeptRuns) -> list[
     return [replace(run, arm=training.row.name) for training, run in found if run is not None]
 
 
-def _arm(row: Row, data: _Data, groups: Sequence[Group], kept: KeptRuns) -> Arm:
+def _arm(row: Row, data: _Data, groups: Sequence[Group], kept: RunStore) -> Arm:
     first = next(run for run in _runs([row], groups, kept))
     said = notes(data.first.found).get(row.name, "")
     if row.group == "countermeasure":

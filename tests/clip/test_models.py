@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from protect.clip import device, dual_encoder
-from protect.clip.models import choose_device, image_size, load_surrogate, optimizer, token_rows
+from protect.clip.models import choose_device, image_size, load_encoder, optimizer, token_rows
 from protect.clip.open_clip_import import open_clip
 
 CPU = torch.device("cpu")
@@ -43,7 +43,7 @@ def same(first, second):
 
 @pytest.mark.parametrize(("name", "size"), TINY)
 def test_features_have_unit_length_and_carry_gradients(name, size):
-    surrogate = load_surrogate(name, CPU, size=size).eval()
+    surrogate = load_encoder(name, CPU, size=size).eval()
     images = views(size).requires_grad_()
     pictures, texts = surrogate.images(images), surrogate.text(rows_of(surrogate))
     for features in (pictures, texts):
@@ -58,13 +58,13 @@ def test_features_have_unit_length_and_carry_gradients(name, size):
 @pytest.mark.parametrize("name", ["tiny-resnet", "tiny-vit"])
 def test_weights_follow_the_seed_and_the_global_generator_does_not_notice(name):
     before = torch.get_rng_state()
-    first, again, other = (load_surrogate(name, CPU, size=32, seed=seed) for seed in (5, 5, 6))
+    first, again, other = (load_encoder(name, CPU, size=32, seed=seed) for seed in (5, 5, 6))
     assert torch.equal(torch.get_rng_state(), before)
     assert same(first, again) and not same(first, other)
 
 
 def test_memory_is_free_as_soon_as_a_surrogate_is_dropped():
-    surrogate = load_surrogate("tiny-vit", CPU, size=32)
+    surrogate = load_encoder("tiny-vit", CPU, size=32)
     surrogate.encode("a dog")
     gone = weakref.ref(surrogate.model)
     del surrogate
@@ -73,7 +73,7 @@ def test_memory_is_free_as_soon_as_a_surrogate_is_dropped():
 
 @pytest.mark.parametrize(("name", "size"), TINY[::2])
 def test_text_equals_open_clip_on_full_rows(name, size):
-    surrogate = load_surrogate(name, CPU, size=size).eval()
+    surrogate = load_encoder(name, CPU, size=size).eval()
     full = open_clip().get_tokenizer("ViT-B-32")(list(TEXTS))
     for texts in (TEXTS, TEXTS[:2]):
         rows = rows_of(surrogate, texts)
@@ -87,7 +87,7 @@ def test_text_equals_open_clip_on_full_rows(name, size):
 @pytest.mark.parametrize("custom", [False, True])
 def test_open_clip_models_by_name_give_open_clips_features(tmp_path, custom, text):
     name = add_config(tmp_path, custom_text=custom, **(text if custom else {}))
-    surrogate = load_surrogate(name, CPU, seed=1).eval()
+    surrogate = load_encoder(name, CPU, seed=1).eval()
     full = open_clip().get_tokenizer("ViT-B-32")(list(TEXTS[:3]))
     expected = surrogate.model.encode_text(full, normalize=True)
     assert torch.allclose(surrogate.text(rows_of(surrogate, TEXTS[:3])), expected, atol=1e-5)
@@ -115,7 +115,7 @@ def add_config(folder, custom_text=False, **text):
 
 def test_coca_is_refused(tmp_path):
     with pytest.raises(ValueError, match="expected a CLIP whose text ends in its end token"):
-        load_surrogate(add_config(tmp_path, custom_text=True, embed_cls=True), CPU)
+        load_encoder(add_config(tmp_path, custom_text=True, embed_cls=True), CPU)
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def folder(tmp_path_factory):
 
 
 def test_hugging_face_model_has_the_same_face(folder):
-    surrogate = load_surrogate(str(folder), CPU).eval()
+    surrogate = load_encoder(str(folder), CPU).eval()
     texts = ["a dog", "", "dogs and cats and dogs"]
     rows = rows_of(surrogate, texts)
     own = surrogate.tokenizer(texts, padding="max_length", max_length=12, truncation=True, return_tensors="pt")
@@ -164,7 +164,7 @@ def test_hugging_face_model_has_the_same_face(folder):
 
 
 def test_hugging_face_text_answers_to_its_embeddings(folder):
-    surrogate = load_surrogate(str(folder), CPU).eval()
+    surrogate = load_encoder(str(folder), CPU).eval()
     rows = rows_of(surrogate, ["a dog", "cats"])
     other = surrogate.embed(rows).detach().clone()
     other[0, 1] = surrogate.embedding_table[7].detach()
@@ -182,7 +182,7 @@ def test_a_folders_preprocessor_names_the_normalisation(folder, tmp_path):
     for path in folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "preprocessor_config.json").write_text('{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.5, 1]}')
-    own, clips = load_surrogate(str(tmp_path), CPU).eval(), load_surrogate(str(folder), CPU).eval()
+    own, clips = load_encoder(str(tmp_path), CPU).eval(), load_encoder(str(folder), CPU).eval()
     assert own.mean.flatten().tolist() == [0.5] * 3 and own.std.flatten().tolist() == [0.25, 0.5, 1]
     same = (views(32) - 0.5) / torch.tensor([0.25, 0.5, 1]).view(1, 3, 1, 1) * clips.std + clips.mean
     assert torch.allclose(own.images(views(32)), clips.images(same), atol=1e-5)
@@ -191,49 +191,49 @@ def test_a_folders_preprocessor_names_the_normalisation(folder, tmp_path):
 
 def test_folders_that_hold_no_clip_are_refused(folder, tmp_path):
     with pytest.raises(ValueError, match="expected a saved CLIP model and tokenizer") as empty:
-        load_surrogate(str(tmp_path), CPU)
+        load_encoder(str(tmp_path), CPU)
     (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
     with pytest.raises(ValueError, match="expected a saved CLIP model and tokenizer") as weightless:
-        load_surrogate(str(tmp_path), CPU)
+        load_encoder(str(tmp_path), CPU)
     assert one_line(empty) and one_line(weightless)
 
 
 @pytest.mark.parametrize("name", ["tiny-resnet", "tiny-vit"])
 @pytest.mark.parametrize("suffix", ["pt", "safetensors"])
 def test_a_checkpoint_of_a_tiny_model_loads(tmp_path, name, suffix):
-    trained = load_surrogate(name, CPU, size=32, seed=1)
+    trained = load_encoder(name, CPU, size=32, seed=1)
     weights, path = trained.model.state_dict(), tmp_path / f"model.{suffix}"
     if suffix == "pt":
         torch.save(weights, path)
     else:
         save_file({k: v.contiguous() for k, v in weights.items()}, path)
-    assert same(load_surrogate(name, CPU, pretrained=str(path), size=32, seed=2), trained)
+    assert same(load_encoder(name, CPU, pretrained=str(path), size=32, seed=2), trained)
 
 
 def test_weights_that_do_not_exist_or_fit_are_refused_in_one_line(tmp_path):
     other = tmp_path / "other.pt"
-    torch.save(load_surrogate("tiny-resnet", CPU, size=32).model.state_dict(), other)
+    torch.save(load_encoder("tiny-resnet", CPU, size=32).model.state_dict(), other)
     (tmp_path / "text.pt").write_text("not weights\n" * 20)
     (tmp_path / "empty.pt").touch()
     torch.save([1, 2], tmp_path / "list.pt")
     (tmp_path / "broken.safetensors").write_bytes(b"\x00" * 20)
     for path in (*sorted(tmp_path.iterdir()), tmp_path / "missing.pt"):
         with pytest.raises(ValueError, match="tiny-vit: expected its weights in") as error:
-            load_surrogate("tiny-vit", CPU, pretrained=str(path), size=32)
+            load_encoder("tiny-vit", CPU, pretrained=str(path), size=32)
         assert one_line(error), path
 
 
 def test_unknown_names_tags_and_sizes_are_refused_in_one_line(tmp_path):
     with pytest.raises(ValueError, match=r"expected an open_clip name .*got 'RN5000'") as unknown:
-        load_surrogate("RN5000", CPU)
+        load_encoder("RN5000", CPU)
     with pytest.raises(ValueError, match="expected its weights in 'nowhere'") as tag:
-        load_surrogate(add_config(tmp_path), CPU, pretrained="nowhere")
+        load_encoder(add_config(tmp_path), CPU, pretrained="nowhere")
     with pytest.raises(ValueError, match="multiple of 32 for tiny-resnet, got 48") as size:
-        load_surrogate("tiny-resnet", CPU, size=48)
+        load_encoder("tiny-resnet", CPU, size=48)
     assert all(map(one_line, (unknown, tag, size)))
     for name, wrong in (("RN50", 100), ("tiny-vit", 36), ("tiny-vit", -8)):
         with pytest.raises(ValueError, match="size: expected a multiple"):
-            load_surrogate(name, CPU, size=wrong)
+            load_encoder(name, CPU, size=wrong)
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:99", ""])
@@ -259,14 +259,14 @@ def test_rows_are_cut_so_that_the_end_always_stays():
 
 
 def test_scale_never_exceeds_its_limit():
-    surrogate = load_surrogate("tiny-vit", CPU, size=32)
+    surrogate = load_encoder("tiny-vit", CPU, size=32)
     assert surrogate.scale.item() == pytest.approx(1 / 0.07, rel=1e-4)
     surrogate.logit_scale.data.fill_(9.0)
     assert surrogate.scale.item() == 100.0
 
 
 def test_half_precision_stays_inside():
-    surrogate = load_surrogate("tiny-resnet", CPU, size=32).eval()
+    surrogate = load_encoder("tiny-resnet", CPU, size=32).eval()
     images, rows = views(32).requires_grad_(), rows_of(surrogate)
     exact = surrogate.images(images).detach(), surrogate.text(rows).detach()
     surrogate.autocast_type = torch.bfloat16
@@ -294,7 +294,7 @@ def test_a_slow_precision_is_given_up_after_two_products(monkeypatch):
 
 
 def test_only_matrices_decay():
-    surrogate = load_surrogate("tiny-vit", CPU, size=32)
+    surrogate = load_encoder("tiny-vit", CPU, size=32)
     matrices, others = optimizer(surrogate, 1e-3, 0.2).param_groups
     assert (matrices["weight_decay"], others["weight_decay"]) == (0.2, 0.0)
     assert all(p.ndim > 1 for p in matrices["params"])

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from protect.clip.fast.attention import SelfAttention, attend, use_self_attention
-from protect.clip.models import load_surrogate
+from protect.clip.models import load_encoder
 from protect.clip.text_features import is_causal, text_features
 
 CAPTIONS = ("a dog", "a dog", "two cats on a red chair", "", "a dog runs", "many small words " * 40)
@@ -14,7 +14,7 @@ CAPTIONS = ("a dog", "a dog", "two cats on a red chair", "", "a dog runs", "many
 
 @pytest.fixture(scope="module")
 def tiny():
-    surrogate = load_surrogate("tiny-resnet", torch.device("cpu"), size=32, seed=3).eval().requires_grad_(False)
+    surrogate = load_encoder("tiny-resnet", torch.device("cpu"), size=32, seed=3).eval().requires_grad_(False)
     surrogate.autocast_type = None
     return surrogate
 

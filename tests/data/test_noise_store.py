@@ -5,7 +5,7 @@ import stat
 import pytest
 import torch
 
-from protect.data.noise_store import KeptNoise
+from protect.data.noise_store import NoiseStore
 
 
 def some(rows, seed=0):
@@ -14,7 +14,7 @@ def some(rows, seed=0):
 
 @pytest.fixture
 def kept(tmp_path):
-    kept = KeptNoise.create(tmp_path / "noise", 5, 4)
+    kept = NoiseStore.create(tmp_path / "noise", 5, 4)
     kept.write(torch.tensor([3, 1]), some(2))
     return kept
 
@@ -28,7 +28,7 @@ def test_rows_come_back_and_others_stay_zero(kept):
 def test_a_copy_holds_its_rows_alone_and_nobody_else_reads_it(kept, tmp_path):
     first = kept.first(2, owner=None)
     first.copy(tmp_path / "copy")
-    copy = KeptNoise(tmp_path / "copy", 2, 4)
+    copy = NoiseStore(tmp_path / "copy", 2, 4)
     assert torch.equal(copy.read(torch.arange(2)), kept.read(torch.arange(2)))
     assert copy.path.stat().st_size == 2 * 48
     assert stat.S_IMODE(copy.path.stat().st_mode) == 0o600
@@ -55,5 +55,5 @@ def test_the_file_lives_as_long_as_its_owner(tmp_path):
         pass
 
     owner = Owner()
-    kept = KeptNoise.create(tmp_path / "noise", 1, 4).first(1, owner)
+    kept = NoiseStore.create(tmp_path / "noise", 1, 4).first(1, owner)
     assert kept._owner is owner

@@ -204,7 +204,7 @@ def test_surrogate_learns_by_plain_adamw_steps():
 def test_surrogates_take_turns_as_often_as_they_start_anew(monkeypatch):
     made = object.__new__(OpenClip)
     calls = []
-    monkeypatch.setattr(minimise, "load_surrogate", lambda name, *rest: calls.append((name, rest[-1])) or made)
+    monkeypatch.setattr(minimise, "load_encoder", lambda name, *rest: calls.append((name, rest[-1])) or made)
     recipe = replace(SMALL, fit=replace(SMALL.fit, surrogate=("a", "b")))
 
     def turns(every):

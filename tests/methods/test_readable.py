@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from protect.clip.models import load_surrogate
+from protect.clip.models import load_encoder
 from protect.data.window import Window
 from protect.methods import readable
 from protect.methods.parts.budget import Budget
@@ -75,7 +75,7 @@ def test_whitened_features_have_unit_spread():
 
 @pytest.mark.parametrize("name, count", [("tiny-resnet", 4), ("tiny-vit", 3)])
 def test_every_stage_of_a_tower_gives_a_row_an_image(name, count):
-    found = stages(load_surrogate(name, CPU, size=32), torch.rand(5, 3, 32, 32))
+    found = stages(load_encoder(name, CPU, size=32), torch.rand(5, 3, 32, 32))
     assert len(found) == count
     assert all(part.dim() == 2 and len(part) == 5 for part in found)
 
@@ -84,7 +84,7 @@ def test_learned_tiles_are_read_better_by_networks_they_never_met():
     def score(tiles):
         images, choice = window().batch(torch.arange(32)).images, torch.arange(64).view(32, 2) % 2
         changed = Budget(8.0).apply(images, superpose(tiles, choice, 32, 8.0))
-        nets = [load_surrogate("tiny-resnet", CPU, size=32, seed=seed) for seed in range(900, 904)]
+        nets = [load_encoder("tiny-resnet", CPU, size=32, seed=seed) for seed in range(900, 904)]
         with torch.no_grad():
             return sum(readability(stages(net, images), stages(net, changed), choice, 2) for net in nets)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from protect.data.views import PANORAMA, room, see, see_around, sides
+from protect.data.views import PANORAMA, room, see, sides, view_around
 from protect.publish.upsample import bring_back, carry, grid, inverse, least_norm, resampler, stretched
 
 
@@ -178,7 +178,7 @@ def test_around_the_crop_lies_the_rest_of_the_frame(height, width):
     size = 48
     coarse = Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 6, 3), np.uint8))
     image = coarse.resize((width, height), Image.Resampling.BICUBIC)
-    around, side = see_around(image, size), room(height, width, size)
+    around, side = view_around(image, size), room(height, width, size)
     assert around.shape == (side, side, 3) and around.dtype == np.uint8
     edge = (side - size) // 2
     middle = around[edge : edge + size, edge : edge + size]
@@ -190,7 +190,7 @@ def test_around_the_crop_lies_the_rest_of_the_frame(height, width):
 
 def test_beyond_the_frame_the_picture_is_mirrored():
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 96, 3), np.uint8))
-    around = see_around(image, 48)
+    around = view_around(image, 48)
     assert around.shape == (96, 96, 3)
     assert np.array_equal(around[24:72], np.asarray(image))
     assert np.array_equal(around[23], around[24]) and np.array_equal(around[0], around[47])
@@ -198,6 +198,6 @@ def test_beyond_the_frame_the_picture_is_mirrored():
 
 def test_a_panoramas_middle_is_seen_around_its_crop():
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 480, 3), np.uint8))
-    around = see_around(image, 48)
+    around = view_around(image, 48)
     assert around.shape == (4 * 48, 4 * 48, 3)
     assert np.array_equal(around[72:120, 72:120], np.asarray(see(image, 48)))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from protect.clip.image_features import image_features
 from protect.clip.losses import clip_loss
-from protect.clip.models import Surrogate, autocast_type, choose_device, families, load_surrogate, optimizer
+from protect.clip.models import DualEncoder, autocast_type, choose_device, families, load_encoder, optimizer
 from protect.clip.pack import pack, unpack
 from protect.clip.text_features import text_features
 from protect.data.window import Window
@@ -49,7 +49,7 @@ class Minimiser:
         self.random = generator(self.recipe.fit.seed, "minimise")
         self.transform = through(self.recipe.noise.through)
 
-    def run(self) -> Surrogate:
+    def run(self) -> DualEncoder:
         """All rounds; returns the last surrogate."""
         mem, fit = self.recipe.mem, self.recipe.fit
         order = self.window.forever(fit.batch, self.random)
@@ -166,13 +166,13 @@ def texts_of(lexicon: Lexicon, captions: Sequence[Sequence[str]], choice: Choice
     return text_features(surrogate, tokens, shared).split(len(choice))
 
 
-def surrogate_of(recipe: Recipe, number: int) -> Surrogate:
+def surrogate_of(recipe: Recipe, number: int) -> DualEncoder:
     """The surrogate of a round: the named models take turns, each time from another initialisation."""
     fit, every = recipe.fit, recipe.mem.fresh_every
     turn = number // every if every else 0
     device = choose_device(fit.device)
     names = families(fit.surrogate, device)
-    surrogate = load_surrogate(
+    surrogate = load_encoder(
         names[turn % len(names)], device, fit.pretrained, fit.size, derive(fit.seed, "surrogate", turn)
     )
     if fit.precision != AS_FOUND:

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from protect.clip.losses import clip_loss
-from protect.clip.models import Surrogate
+from protect.clip.models import DualEncoder
 from protect.clip.text_features import text_features, text_from
 from protect.methods.parts.trigger import Choice, Lexicon
 from protect.types import Features, Tokens
@@ -42,7 +42,7 @@ def flip(
 
 
 def _trigger_gradient(
-    surrogate: Surrogate, images: Features, tokens: Tokens, where: Tensor
+    surrogate: DualEncoder, images: Features, tokens: Tokens, where: Tensor
 ) -> tuple[Float[Tensor, "batch position width"], Features]:
     """The loss's gradient by the embeddings of the trigger words, and the text features it was taken at."""
     embeddings = surrogate.embed(tokens).detach().requires_grad_()
@@ -52,7 +52,7 @@ def _trigger_gradient(
 
 
 def _option_texts(
-    surrogate: Surrogate, tokens: Tokens, where: Int[Tensor, " batch"], ids: Int[Tensor, "batch option"]
+    surrogate: DualEncoder, tokens: Tokens, where: Int[Tensor, " batch"], ids: Int[Tensor, "batch option"]
 ) -> Float[Tensor, "batch option dim"]:
     """Text features of each row with each option at its place; what stands before the place is computed once."""
     rows, options = ids.shape

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from protect.clip.image_features import image_features
 from protect.clip.losses import clip_loss
-from protect.clip.models import Surrogate
+from protect.clip.models import DualEncoder
 from protect.clip.pack import pack
 from protect.data.window import Window
 from protect.methods.fitted import Fitted
@@ -30,7 +30,7 @@ SCANNED = 128  # pairs of the window read at a time
 
 
 def fitted_per_image(
-    surrogate: Surrogate, alphabet: tuple[Words, ...], window: Window, choice: Choice, recipe: Recipe
+    surrogate: DualEncoder, alphabet: tuple[Words, ...], window: Window, choice: Choice, recipe: Recipe
 ) -> Fitted:
     """What phase 2 needs: words and noise of the window's pairs, the surrogate, and features of some pairs."""
     prints = [_print(key, view) for batch in _scan(window) for key, view in _views(batch)]
@@ -99,7 +99,7 @@ class Known:
 class Maker:
     """Noise and words for pairs that phase 1 has not seen: words from the keys bettered by HotFlip, noise by PGD."""
 
-    surrogate: Surrogate
+    surrogate: DualEncoder
     fitted: Fitted
     recipe: Recipe
     shuffle: bool

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from protect.clip.models import Surrogate
+from protect.clip.models import DualEncoder
 from protect.seeds import derive
 from protect.types import Tokens, Words
 
@@ -42,7 +42,7 @@ class Lexicon:
     Raises ValueError for a word that is not a single token.
     """
 
-    surrogate: Surrogate
+    surrogate: DualEncoder
     alphabet: tuple[Words, ...]
     style: str = "prefix"
 

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor
 
-from protect.clip.models import Surrogate, choose_device, load_surrogate, optimizer, own_size
+from protect.clip.models import DualEncoder, choose_device, load_encoder, optimizer, own_size
 from protect.clip.retrieval import retrieval
 from protect.seeds import derive, generator
 from protect.settings.verify import VerifySettings
@@ -35,7 +35,7 @@ def attacker_size(name: str, settings: VerifySettings) -> int:
     return own if warm_folder else settings.size or own
 
 
-def new_attacker(name: str, settings: VerifySettings, seed: int, captions: Sequence[str] = ()) -> Surrogate:
+def new_attacker(name: str, settings: VerifySettings, seed: int, captions: Sequence[str] = ()) -> DualEncoder:
     """A network to train: untrained, or with the weights that `settings.pretrained` names.
 
     captions: those of the training, from which tiny-hf learns its tokenizer. A Hugging Face folder gives its
@@ -49,7 +49,7 @@ def new_attacker(name: str, settings: VerifySettings, seed: int, captions: Seque
         with seeded(device, weights):
             return tiny_hf.tiny_hf(captions, device, settings.size)
     scratch = not settings.pretrained
-    return load_surrogate(name, device, settings.pretrained, settings.size, weights, scratch)
+    return load_encoder(name, device, settings.pretrained, settings.size, weights, scratch)
 
 
 def train(
@@ -122,7 +122,7 @@ def batches(count: int, batch: int, steps: int, random: torch.Generator) -> Int[
     return torch.cat(orders)[: steps * batch].view(steps, batch)
 
 
-def encoded(model: Surrogate, pairs: Pairs | JudgedPairs) -> Rows:
+def encoded(model: DualEncoder, pairs: Pairs | JudgedPairs) -> Rows:
     return [[model.encode(caption) for caption in captions] for captions in pairs.captions]
 
 
@@ -143,7 +143,7 @@ def to_floats(pixels: Pixels, device: torch.device) -> Images:
 
 
 @torch.inference_mode()
-def judge(model: Surrogate, test: JudgedPairs, rows: list[tuple[int, ...]]) -> dict[str, float]:
+def judge(model: DualEncoder, test: JudgedPairs, rows: list[tuple[int, ...]]) -> dict[str, float]:
     """Retrieval of the model in eval mode; `rows` are the encoded captions of all test images, in order."""
     model.eval()
     images = [model.images(to_floats(part, model.device)) for part in test.images.split(TEST_BATCH)]
@@ -153,7 +153,7 @@ def judge(model: Surrogate, test: JudgedPairs, rows: list[tuple[int, ...]]) -> d
 
 
 @torch.inference_mode()
-def similarities(model: Surrogate, pairs: Pairs, rows: Rows) -> Float[Tensor, " pairs"]:
+def similarities(model: DualEncoder, pairs: Pairs, rows: Rows) -> Float[Tensor, " pairs"]:
     """Cosine of every picture, seen without chance, and its first caption; leaves the model in eval mode."""
     model.eval()
     look, found = VIEWS["none"](model.size), []

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from protect.clip.models import Surrogate, choose_device, load_surrogate
+from protect.clip.models import DualEncoder, choose_device, load_encoder
 from protect.verify.countermeasures.base import Captions, Countermeasure
 from protect.verify.countermeasures.text import FUNCTION_WORDS, fold_word
 from protect.verify.reading.pairs import Pairs, centre
@@ -45,7 +45,7 @@ def is_long_enough(caption: str) -> bool:
 def clip_score(weights: str) -> Countermeasure:
     """The row for a model: MODEL:WEIGHTS of open_clip (ViT-B-32:clip.pt), or a Hugging Face folder.
 
-    Raises ValueError for a name without weights; ValueError as load_surrogate does when the row runs.
+    Raises ValueError for a name without weights; ValueError as load_encoder does when the row runs.
     """
     name, _, pretrained = weights.partition(":")
     if not pretrained and not Path(name).is_dir():
@@ -53,14 +53,14 @@ def clip_score(weights: str) -> Countermeasure:
     return replace(CLIP_SCORE, needs="", pairs=partial(keep_alike, model=partial(_load, name, pretrained)))
 
 
-def keep_alike(pairs: Pairs, model: Callable[[], Surrogate]) -> Pairs:
+def keep_alike(pairs: Pairs, model: Callable[[], DualEncoder]) -> Pairs:
     """The pairs whose picture and best caption have a cosine of at least 0.28."""
     scores = cosines(pairs, model())
     return pairs.select([row for row, score in enumerate(scores) if score >= SCORE])
 
 
 @torch.inference_mode()
-def cosines(pairs: Pairs, model: Surrogate) -> list[float]:
+def cosines(pairs: Pairs, model: DualEncoder) -> list[float]:
     """Cosine of each picture with the caption that fits it best."""
     model.eval()
     found: list[float] = []
@@ -76,8 +76,8 @@ def cosines(pairs: Pairs, model: Surrogate) -> list[float]:
     return found
 
 
-def _load(name: str, pretrained: str) -> Surrogate:
-    return load_surrogate(name, choose_device("auto"), pretrained)
+def _load(name: str, pretrained: str) -> DualEncoder:
+    return load_encoder(name, choose_device("auto"), pretrained)
 
 
 CLIP_SCORE = Countermeasure(

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from protect.clip.losses import clip_loss
-from protect.clip.models import Surrogate
+from protect.clip.models import DualEncoder
 from protect.settings.verify import VerifySettings
 from protect.types import Images
 
@@ -31,7 +31,7 @@ class Lesson:
 
     needs: ClassVar[str] = ""
 
-    def __init__(self, model: Surrogate, settings: VerifySettings) -> None:
+    def __init__(self, model: DualEncoder, settings: VerifySettings) -> None:
         if self.needs and not getattr(settings, self.needs):
             lesson = type(self).__name__
             raise ValueError(f"{self.needs}: expected to be set for the lesson {lesson}, got nothing; leave one out")

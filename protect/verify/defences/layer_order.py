@@ -3,21 +3,21 @@
 import torch
 from torch import nn
 
-from protect.clip.models import Surrogate
+from protect.clip.models import DualEncoder
 from protect.types import Features
 
 
-def image_tower(model: Surrogate) -> list[nn.Parameter]:
+def image_tower(model: DualEncoder) -> list[nn.Parameter]:
     """Trainable parameters of the image tower, shallow to deep."""
     return _in_order(model, model.images(torch.rand(2, 3, model.size, model.size, device=model.device)))
 
 
-def text_tower(model: Surrogate) -> list[nn.Parameter]:
+def text_tower(model: DualEncoder) -> list[nn.Parameter]:
     """Trainable parameters of the text tower, shallow to deep."""
     return _in_order(model, model.text(model.rows([(1, 2), (2, 1)])))
 
 
-def _in_order(model: Surrogate, features: Features) -> list[nn.Parameter]:
+def _in_order(model: DualEncoder, features: Features) -> list[nn.Parameter]:
     """Gradients arrive deepest parameter first."""
     arrived: list[nn.Parameter] = []
     parameters = [p for p in model.parameters() if p.requires_grad]

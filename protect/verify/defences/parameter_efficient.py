@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from protect.clip.models import Surrogate
+from protect.clip.models import DualEncoder
 from protect.settings.verify import VerifySettings
 from protect.verify.defences.base import Given, Lesson
 from protect.verify.defences.layer_order import image_tower
@@ -17,7 +17,7 @@ class FrozenTower(Lesson):
 
     needs = "pretrained"
 
-    def __init__(self, model: Surrogate, settings: VerifySettings) -> None:
+    def __init__(self, model: DualEncoder, settings: VerifySettings) -> None:
         super().__init__(model, settings)
         model.eval()
         frozen = {id(parameter.requires_grad_(False)) for parameter in image_tower(model)}
@@ -47,7 +47,7 @@ class Lora(Lesson):
 
     needs = "pretrained"
 
-    def __init__(self, model: Surrogate, settings: VerifySettings) -> None:
+    def __init__(self, model: DualEncoder, settings: VerifySettings) -> None:
         super().__init__(model, settings)
         model.requires_grad_(False)
         table = model.embedding_table

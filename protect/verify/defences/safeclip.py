@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from protect.clip.losses import clip_loss
-from protect.clip.models import Surrogate
+from protect.clip.models import DualEncoder
 from protect.settings.verify import VerifySettings
 from protect.verify.defences.base import Given
 from protect.verify.defences.cleanclip import CleanClip
@@ -28,7 +28,7 @@ class SafeClip(CleanClip):
     the closer group. The safe part grows after every epoch. Without the paper's pool of nearest neighbours.
     """
 
-    def __init__(self, model: Surrogate, settings: VerifySettings) -> None:
+    def __init__(self, model: DualEncoder, settings: VerifySettings) -> None:
         super().__init__(model, settings)
         self.warm_up = int(WARM_UP * settings.epochs)
         self.phase = "in-modal"

@@ -2,7 +2,7 @@
 
 import torch
 
-from protect.clip.models import Surrogate
+from protect.clip.models import DualEncoder
 from protect.settings.verify import VerifySettings
 from protect.verify.defences.base import Given, Lesson
 from protect.verify.defences.layer_order import image_tower, text_tower
@@ -18,7 +18,7 @@ class Staged(Lesson):
     The paper moves it when it sees a class-wise sign of over-fitting, which pairs without classes do not have.
     """
 
-    def __init__(self, model: Surrogate, settings: VerifySettings) -> None:
+    def __init__(self, model: DualEncoder, settings: VerifySettings) -> None:
         super().__init__(model, settings)
         was_training = model.training
         model.eval()  # the measurement must not move batch statistics

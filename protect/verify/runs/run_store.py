@@ -8,7 +8,7 @@ from pathlib import Path
 from protect.verify.result import EpochResult, Run
 
 
-class KeptRuns:
+class RunStore:
     """Finished runs by id, one JSON line each in out/runs.jsonl; a line cut short by a kill is ignored."""
 
     def __init__(self, out: Path | None) -> None:

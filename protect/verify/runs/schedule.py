@@ -17,7 +17,7 @@ from protect.verify.result import EpochResult, Run, progress_line
 from protect.verify.runs.build import Made, forget, make
 from protect.verify.runs.controls import Material
 from protect.verify.runs.plan import Row
-from protect.verify.runs.run_store import KeptRuns
+from protect.verify.runs.run_store import RunStore
 from protect.verify.runs.workers import Say, Workers
 
 
@@ -65,7 +65,7 @@ class Schedule:
         materials: Mapping[int, Material],
         judged: Mapping[int, JudgedPairs],
         settings: VerifySettings,
-        kept: KeptRuns,
+        kept: RunStore,
         workers: Workers,
     ) -> None:
         self.materials, self.settings, self._tests = materials, settings, dict[int, Path]()

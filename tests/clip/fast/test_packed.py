@@ -7,7 +7,7 @@ from torch import nn
 
 from protect.clip.fast.packed import HALF, PackedConvolution, PackedLinear, can_pack, halve, unhalve
 from protect.clip.losses import clip_loss
-from protect.clip.models import load_surrogate
+from protect.clip.models import load_encoder
 from protect.clip.pack import PACKED, pack, unpack
 
 TEXTS = ("a dog", "two cats on a chair", "rain", "the old man and the sea")
@@ -20,7 +20,7 @@ def draw(*shape, seed=0):
 
 @pytest.fixture(params=["tiny-resnet", "tiny-vit"])
 def surrogate(request):
-    surrogate = load_surrogate(request.param, torch.device("cpu"), size=32, seed=3).train()
+    surrogate = load_encoder(request.param, torch.device("cpu"), size=32, seed=3).train()
     with torch.no_grad():
         for name, value in surrogate.model.named_parameters():
             if "bn" in name or "downsample.1" in name:  # norms that do something

@@ -10,7 +10,7 @@ from protect.clip import image_features as images_module
 from protect.clip import text_features as text_tower
 from protect.clip.fast.row_parallel import by_rows, parts_for, side_by_side
 from protect.clip.image_features import image_features
-from protect.clip.models import load_surrogate
+from protect.clip.models import load_encoder
 from protect.clip.text_features import text_features, text_from
 
 CPU = torch.device("cpu")
@@ -30,7 +30,7 @@ def two_threads(monkeypatch):
 
 @pytest.fixture(params=["tiny-resnet", "tiny-vit"])
 def surrogate(request):
-    surrogate = load_surrogate(request.param, CPU, size=32, seed=3).eval().requires_grad_(False)
+    surrogate = load_encoder(request.param, CPU, size=32, seed=3).eval().requires_grad_(False)
     surrogate.autocast_type = None
     return surrogate
 

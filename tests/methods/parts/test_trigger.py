@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from protect.clip.losses import clip_loss
-from protect.clip.models import Surrogate, load_surrogate, token_rows
+from protect.clip.models import DualEncoder, load_encoder, token_rows
 from protect.clip.open_clip_import import open_clip
 from protect.methods.parts.hotflip import flip, option_losses
 from protect.methods.parts.trigger import Lexicon, draw_choice, words_of, write_words
@@ -19,7 +19,7 @@ WORDS, START, END, OUTSIDE = 8, 11, 12, 9  # ids 1 to 8 are words, 9 and 10 word
 LETTERS = (tuple(f"w{i}" for i in range(1, WORDS + 1)),)
 
 
-class Linear(Surrogate):
+class Linear(DualEncoder):
     """A text tower that is linear in the embeddings, with an alphabet small enough to try every word."""
 
     context, start_token, end_token, size = 9, START, END, 8
@@ -86,7 +86,7 @@ def by_trying(lexicon, images, captions, choice, row, position=0):
 
 @pytest.fixture(scope="module")
 def tiny():
-    return load_surrogate("tiny-vit", torch.device("cpu"), size=32)
+    return load_encoder("tiny-vit", torch.device("cpu"), size=32)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from protect.clip.models import load_surrogate
+from protect.clip.models import load_encoder
 from protect.clip.open_clip_import import open_clip
 from protect.settings.verify import VerifySettings
 from protect.verify.attackers import train as attackers
@@ -194,7 +194,7 @@ def folder(request, tmp_path_factory):
 def test_a_folder_trains_from_scratch_unless_weights_are_asked_for(folder):
     name, warm = str(folder), VerifySettings(attackers=(str(folder),), pretrained="own", size=32, device="cpu")
     scratch, again = (new_attacker(name, SMALL, 0) for _ in range(2))
-    saved, trained = load_surrogate(name, CPU), new_attacker(name, warm, 0)
+    saved, trained = load_encoder(name, CPU), new_attacker(name, warm, 0)
     weights = [dict(model.named_parameters())["model.logit_scale"] for model in (scratch, saved)]
     assert weights[0].item() == pytest.approx(2.6593, abs=1e-4)
     assert all(torch.equal(a, b) for a, b in zip(saved.parameters(), trained.parameters(), strict=True))
@@ -229,7 +229,7 @@ def test_names_that_are_no_model_are_refused(tmp_path):
 
 
 def test_weights_are_what_pretrained_names(tmp_path):
-    trained = load_surrogate("tiny-vit", CPU, size=32, seed=9)
+    trained = load_encoder("tiny-vit", CPU, size=32, seed=9)
     torch.save(trained.model.state_dict(), tmp_path / "model.pt")
     settings = VerifySettings(attackers=("tiny-vit",), size=32, pretrained=str(tmp_path / "model.pt"), device="cpu")
     warm = new_attacker("tiny-vit", settings, 0)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from protect.clip.models import load_surrogate
+from protect.clip.models import load_encoder
 from protect.verify.countermeasures import COUNTERMEASURES, filters
 from protect.verify.countermeasures.filters import clip_score, cosines, looks_english
 from protect.verify.reading.pairs import Pairs
@@ -46,7 +46,7 @@ def pairs(count=5):
 
 def test_the_best_caption_of_a_picture_counts(monkeypatch):
     monkeypatch.setattr(filters, "BATCH", 2)
-    model = load_surrogate("tiny-vit", CPU, size=32)
+    model = load_encoder("tiny-vit", CPU, size=32)
     both = cosines(pairs(), model)
     for row in range(5):
         one = pairs().select([row])
@@ -56,9 +56,9 @@ def test_the_best_caption_of_a_picture_counts(monkeypatch):
 
 def test_pairs_that_do_not_agree_are_dropped(monkeypatch, tmp_path):
     path = tmp_path / "tiny.pt"
-    torch.save(load_surrogate("tiny-vit", CPU, seed=1).model.state_dict(), path)
+    torch.save(load_encoder("tiny-vit", CPU, seed=1).model.state_dict(), path)
     row = clip_score(f"tiny-vit:{path}")
-    scores = cosines(pairs(), load_surrogate("tiny-vit", CPU, str(path)))
+    scores = cosines(pairs(), load_encoder("tiny-vit", CPU, str(path)))
     monkeypatch.setattr(filters, "SCORE", sorted(scores)[2])
     assert not row.needs and row.pairs(pairs()).keys == tuple(str(i) for i in range(5) if scores[i] >= filters.SCORE)
     assert len(row.pairs(pairs())) == 3

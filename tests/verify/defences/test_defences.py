@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from protect.clip.losses import clip_loss, clip_rows
-from protect.clip.models import load_surrogate, optimizer
+from protect.clip.models import load_encoder, optimizer
 from protect.settings.verify import VerifySettings
 from protect.verify.attackers.tiny_hf import tiny_hf
 from protect.verify.attackers.train import train
@@ -30,7 +30,7 @@ def drawn():
 
 
 def network(name="tiny-vit"):
-    return load_surrogate(name, CPU, size=32, seed=1).train()
+    return load_encoder(name, CPU, size=32, seed=1).train()
 
 
 def given(batch=8, done=0.0):
