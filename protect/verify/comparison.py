@@ -162,6 +162,7 @@ def _affordable(plan: Plan, data: _Data, settings: VerifySettings, jobs: int, ou
     watch = Stopwatch(trained, settings, jobs)
     plan = within(plan, watch.seconds, 60 * settings.budget, len(data.first.clean), settings.batch)
     if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps({"asked": asked, **asdict(plan)}, indent=1).encode())
     return plan
 

@@ -2,13 +2,12 @@
 
 import csv
 import io
-import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from protect.data.journal import Journal
 from protect.data.photo_folder import CAPTIONS
 from protect.files import HOME, write_whole
 
@@ -42,17 +41,12 @@ class PhotoRecord:
     stamp: str = ""
     written: int = 0
 
-    def to_json(self) -> str:
-        """One line; a name that is no Unicode keeps its bytes (as lone surrogates, escaped)."""
-        return json.dumps(asdict(self))
-
     @classmethod
-    def from_json(cls, line: str | bytes) -> "PhotoRecord":
-        """Raises ValueError on anything that is not a record."""
-        values = json.loads(line)
+    def from_dict(cls, values: Any) -> "PhotoRecord":
+        """Raises ValueError for anything that is not a record."""
         known = {f.name for f in fields(cls)}
         if not isinstance(values, dict) or not {"name", "status"} <= set(values) <= known:
-            raise ValueError(f"record: expected the fields of a photo record, found {str(line)[:60]!r}")
+            raise ValueError(f"record: expected the fields of a photo record, found {str(values)[:60]!r}")
         return cls(**values)
 
 
@@ -60,36 +54,25 @@ def records_path(out: Path) -> Path:
     return out / HOME / "private" / RECORDS
 
 
+def records_journal(out: Path) -> Journal:
+    """Where a run notes each file it has finished, for its owner alone: captions stand in it."""
+    return Journal(records_path(out), mode=0o600)
+
+
 def read_records(out: Path) -> dict[str, PhotoRecord]:
-    """The latest record of each file of a run, by name, sorted; a line that broke off is left out."""
-    records = {}
-    try:
-        lines = records_path(out).read_bytes().splitlines()
-    except FileNotFoundError:
-        return {}
-    for number, line in enumerate(lines):
-        try:
-            record = PhotoRecord.from_json(line)
-        except ValueError:
-            if number < len(lines) - 1:
-                raise
-            continue  # the run was killed while it wrote this one
-        records[record.name] = record
-    return dict(sorted(records.items()))
+    """The latest record of each file of a run, by name, sorted. Raises ValueError for a damaged record."""
+    records = map(PhotoRecord.from_dict, records_journal(out).read())
+    return dict(sorted({record.name: record for record in records}.items()))
 
 
 def append_record(out: Path, record: PhotoRecord) -> None:
-    """Adds a finished file; the line is on the disk when this returns."""
-    with records_path(out).open("ab") as file:
-        file.write(record.to_json().encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Adds a finished file; its record is on the disk when this returns."""
+    records_journal(out).append(asdict(record))
 
 
 def write_records(out: Path, records: Iterable[PhotoRecord]) -> None:
-    """The whole list anew, one line a file, for its owner alone."""
-    lines = "".join(record.to_json() + "\n" for record in records)
-    write_whole(records_path(out), lines.encode(), mode=0o600)
+    """The whole list anew."""
+    records_journal(out).rewrite(map(asdict, records))
 
 
 def write_list(out: Path, records: Iterable[PhotoRecord]) -> None:

@@ -1,44 +1,34 @@
-"""Finished runs on the disk: what a killed comparison goes on from."""
+"""Finished runs on the disk: what a killed comparison resumes from."""
 
-import json
-import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from protect.data.journal import Journal
 from protect.verify.result import EpochResult, Run
 
 
 class RunStore:
-    """Finished runs by id, one JSON line each in out/runs.jsonl; a line cut short by a kill is ignored."""
+    """Finished runs by id, also in out/runs.jsonl where a folder is given; lines of another version are ignored."""
 
     def __init__(self, out: Path | None) -> None:
-        self._runs: dict[str, Run] = {}
-        self._path = None if out is None else out / "runs.jsonl"
-        if self._path is None:
-            return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
-        if text and not text.endswith("\n"):
-            self._append("\n")  # so that the next line does not continue the broken one
-        for line in text.splitlines():
-            try:
-                fields = json.loads(line)
-                run = Run(**fields | {"epochs": tuple(EpochResult(**epoch) for epoch in fields["epochs"])})
-            except (ValueError, TypeError, KeyError):
-                continue
-            self._runs[run.id] = run
+        self._journal = None if out is None else Journal(out / "runs.jsonl")
+        lines = [] if self._journal is None else self._journal.read()
+        runs = (run for line in lines if (run := _run(line)) is not None)
+        self._runs = {run.id: run for run in runs}
 
     def get(self, identity: str) -> Run | None:
         return self._runs.get(identity)
 
     def add(self, run: Run) -> None:
-        """Keep a run, on the disk before this returns."""
+        """Stores a run; it is on the disk when this returns."""
         self._runs[run.id] = run
-        self._append(json.dumps(asdict(run)) + "\n")
+        if self._journal is not None:
+            self._journal.append(asdict(run))
 
-    def _append(self, text: str) -> None:
-        if self._path is not None:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+
+def _run(fields: Any) -> Run | None:
+    try:
+        return Run(**fields | {"epochs": tuple(EpochResult(**epoch) for epoch in fields["epochs"])})
+    except (TypeError, KeyError):
+        return None

@@ -548,14 +548,11 @@ def test_records_round_trip(tmp_path):
     append_record(tmp_path, two)
     append_record(tmp_path, PhotoRecord("a.jpg", "skipped", "later"))
     assert list(read_records(tmp_path).values()) == [PhotoRecord("a.jpg", "skipped", "later"), one]
-    assert PhotoRecord.from_json(one.to_json()) == one
     assert read_records(tmp_path / "nowhere") == {}
     for line in ("[]", "{}", '{"name": "a"}', "nonsense", '{"name": "a", "status": "failed", "more": 1}'):
-        with pytest.raises(ValueError):
-            PhotoRecord.from_json(line)
-    records_path(tmp_path).write_text("nonsense\n" + two.to_json() + "\n")
-    with pytest.raises(ValueError):
-        read_records(tmp_path)
+        records_path(tmp_path).write_text(f"{line}\n")
+        with pytest.raises(ValueError, match="expected"):
+            read_records(tmp_path)
 
 
 def test_photos_as_samples(source, done):
