@@ -59,10 +59,17 @@ def walk(source: Path, avoid: Path | None = None) -> Iterator[Entry]:
             name, path = prefix + item.name, Path(item.path)
             if not _is_folder(item):
                 files.append(item)
-            elif reason := _closed(item, path, root, seen, avoid):
+                continue
+            try:
+                reason = _closed(item, path, root, seen, avoid)
+                identity = _identity(path)
+            except (OSError, RuntimeError) as error:  # gone since, or links in a circle
+                yield Entry(name, path, "failed", f"folder cannot be read: {error}")
+                continue
+            if reason:
                 yield Entry(name, path, "skipped", reason)
             else:
-                seen.add(_identity(path))
+                seen.add(identity)
                 below.append((path, name + "/"))
         yield from _files(files, prefix)
         waiting.extend(reversed(below))

@@ -1,5 +1,6 @@
 """A whole folder: every photo protected and written as soon as it is done; killed at any moment it goes on."""
 
+import errno
 import hashlib
 import json
 import time
@@ -11,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 
 from protect import __version__
-from protect.data.images import ImageError
 from protect.data.photo_captions import find_caption, read_list, sidecar_texts
 from protect.data.photo_files import Unsuited, read_head
 from protect.data.photo_folder import Entry, walk
@@ -23,13 +23,12 @@ from protect.jobs.photos.records import PhotoRecord, append_record, read_records
 from protect.jobs.plan import check_places
 from protect.methods.parts.keywords import Vocabulary
 from protect.methods.protector import Protector
-from protect.publish.gate import BudgetError
 from protect.settings.publish import PhotoSettings
 
 Report = Callable[[PhotoRecord, bool], None]  # the record of a file, and whether this run made it
 COUNTED = 500  # photos whose captions show which words are frequent: heads of files, a second or so
 FEW = 20  # captions
-REFUSALS = (ImageError, BudgetError, ImportError, MemoryError, OSError, UnicodeError)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # what one photo meets, the next one meets too
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def count_words(source: Path, out: Path, settings: PhotoSettings, listed: Mappin
     photos = [entry for entry in walk(source, avoid=out.resolve()) if entry.kind == "photo"]
     captions = []
     for entry in photos[:: -(-len(photos) // COUNTED) or 1]:
-        with suppress(OSError):  # the run says so by name
+        with suppress(Exception):  # the run says so by name
             head = read_head(entry.path, settings.max_pixels)
             text = find_caption(entry, head, listed, settings.caption_from, sidecar_texts(entry)).text
             captions += [(text,)] if text else []
@@ -123,7 +122,8 @@ def protect_photos(job: PhotoJob, report: Report = lambda record, fresh: None) -
 def resume(job: PhotoJob) -> dict[str, PhotoRecord]:
     """What earlier runs have done, after the traces of a kill are swept away."""
     for part in job.out.rglob("*.part"):
-        part.unlink(missing_ok=True)
+        if part.is_file():  # a folder of photos may have such a name too
+            part.unlink(missing_ok=True)
     before = read_records(job.out)
     write_records(job.out, before.values())
     return before
@@ -159,7 +159,8 @@ class Names:
 def protect_entry(job: PhotoJob, entry: Entry, before: PhotoRecord | None = None) -> PhotoRecord:
     """One file, protected and written if it is a photo that is new or has changed since `before`.
 
-    What is wrong with the photo ends up in the record; OSError is raised where OUT cannot be written.
+    Whatever goes wrong with the photo ends up in the record. OSError is raised only where OUT can hold no photo at
+    all: it is full, read-only or gone.
     """
     if entry.kind != "photo":
         record = PhotoRecord(entry.name, "failed" if entry.kind == "failed" else "skipped", entry.reason)
@@ -175,14 +176,36 @@ def protect_entry(job: PhotoJob, entry: Entry, before: PhotoRecord | None = None
         return before if before and done else PhotoRecord(entry.name, "skipped", str(error))
     except Unsuited as error:
         return _closed(job, PhotoRecord(entry.name, "skipped", str(error)), before)
-    except REFUSALS as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        return _closed(job, PhotoRecord(entry.name, "failed", reason), before)
-    made.write(job.out)
+    except Exception as error:  # hostile bytes: parsers raise nearly anything
+        return _closed(job, PhotoRecord(entry.name, "failed", reason_of(error)), before)
+    try:
+        made.write(job.out)
+    except OSError as error:
+        if _out_is_lost(job.out, error):
+            raise
+        return _closed(job, PhotoRecord(entry.name, "failed", f"cannot be written: {reason_of(error)}"), before)
     record = replace(made.record, stamp=stamp, seconds=round(time.perf_counter() - begin, 3))
     append_record(job.out, record)
     make_pictures(job.out, job.source, record)
     return record
+
+
+def reason_of(error: Exception) -> str:
+    """What went wrong, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _out_is_lost(out: Path, error: OSError) -> bool:
+    """Whether no photo can be written any more, as against this one alone (its name, say)."""
+    if error.errno in NO_ROOM:
+        return True
+    probe = out / HOME / "private" / "out.probe"
+    try:
+        write_whole(probe, b"")
+        probe.unlink()
+    except OSError:
+        return True
+    return False
 
 
 def is_done(job: PhotoJob, before: PhotoRecord, stamp: str) -> bool:

@@ -8,10 +8,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from protect.data.photo_files import Unsuited
 from protect.data.photo_folder import Entry, walk
 from protect.files import HOME
-from protect.jobs.photos.job import REFUSALS, PhotoJob, is_done
+from protect.jobs.photos.job import PhotoJob, is_done
 from protect.jobs.photos.photo import protect_photo
 from protect.jobs.photos.records import PhotoRecord, read_records
 from protect.settings.publish import STRENGTHS
@@ -30,11 +29,11 @@ def status_line(record: PhotoRecord, fresh: bool = True) -> str:
     """One file in one line."""
     name = readable(record.name)
     if record.status != "protected":
-        return f"{record.status}: {name}: {record.reason}"
+        return f"{record.status}: {name}: {readable(record.reason)}"
     if not fresh:
         return f"done before: {name}"
     about = f"epsilon {record.epsilon:g}, SSIM {record.ssim:.3f}, {record.seconds:.1f} s"
-    notes = [record.reason, "epsilon lowered to keep the photo's looks" if record.lowered else ""]
+    notes = [readable(record.reason), "epsilon lowered to keep the photo's looks" if record.lowered else ""]
     return "; ".join([f"protected: {name}: {about}", *filter(None, notes)])
 
 
@@ -51,7 +50,9 @@ def summary(out: Path, records: Sequence[PhotoRecord]) -> dict[str, Any]:
         "without_caption": sum(record.suggested for record in protected),
         "psnr": round(fmean(r.psnr for r in protected), 2) if protected else None,
         "ssim": round(fmean(r.ssim for r in protected), 4) if protected else None,
-        "failures": [{"name": readable(r.name), "reason": r.reason} for r in records if r.status == "failed"],
+        "failures": [
+            {"name": readable(r.name), "reason": readable(r.reason)} for r in records if r.status == "failed"
+        ],
         "out": str(out),
     }
     return total | {"text": "\n".join(_lines(total, records, out))}
@@ -120,7 +121,7 @@ def _pace(job: PhotoJob, entries: Sequence[Entry]) -> float:
     times = []
     for entry in entries:
         begin = time.perf_counter()
-        with suppress(Unsuited, *REFUSALS):
+        with suppress(Exception):  # the run says so by name
             protect_photo(entry, job.listed, job.protector, job.settings)
             times.append(time.perf_counter() - begin)
     return fmean(times) if times else 0.0

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ from protect.files import PlanError, write_whole
 from protect.jobs.photos.job import make_job, protect_photos
 from protect.jobs.photos.key import EPSILON, own_key, own_words, ready_protector
 from protect.jobs.photos.leaks import scan_photos
-from protect.jobs.photos.photo import noise_of
+from protect.jobs.photos.photo import noise_of, protect_photo
 from protect.jobs.photos.records import PhotoRecord, append_record, read_records, records_path, write_records
 from protect.jobs.photos.summary import estimate, status_line, summary
 from protect.methods.parts.keywords import Vocabulary
@@ -359,6 +360,87 @@ def test_killed_it_leaves_whole_files_only(tmp_path, photo_bytes):
     _, fresh = run(root, out)
     assert len(fresh) in (12 - len(written), 13 - len(written))
     assert len(list(out.glob("*.jpg"))) == 12
+
+
+# --- one bad file never ends a run
+
+
+@pytest.fixture
+def three(tmp_path, photo_bytes):
+    """A folder of three photos, not protected yet, and its OUT."""
+    root = tmp_path / "in"
+    root.mkdir()
+    for number, name in enumerate(("a.jpg", "b.jpg", "c.jpg")):
+        (root / name).write_bytes(photo_bytes(seed=number))
+    return root, tmp_path / "out"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("a parser's own"),
+        SystemError("tile cannot extend outside image"),
+        OSError("EXIF data is too long"),
+        OSError(5, "Input/output error"),
+        struct.error("unpack requires a buffer"),
+        RecursionError(),
+        MemoryError(),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+        Image.DecompressionBombError("too large"),
+        AssertionError("bug"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_goes_wrong_with_one_photo_is_that_photos_failure(three, monkeypatch, error):
+    root, out = three
+
+    def protect_or_raise(entry, *rest):
+        if entry.name == "b.jpg":
+            raise error
+        return protect_photo(entry, *rest)
+
+    monkeypatch.setattr("protect.jobs.photos.job.protect_photo", protect_or_raise)
+    for fresh in (["a.jpg", "c.jpg"], []):  # the first run, and the next one
+        records, done = run(root, out)
+        assert done == fresh
+        assert {name: record.status for name, record in records.items()} == {
+            "a.jpg": "protected", "b.jpg": "failed", "c.jpg": "protected"}  # fmt: skip
+        assert records["b.jpg"].reason and "\n" not in status_line(records["b.jpg"])
+        assert read_records(out)["b.jpg"] == records["b.jpg"]
+    assert summary(out, list(records.values()))["failures"][0]["name"] == "b.jpg"
+
+
+def test_a_photo_that_out_cannot_hold_fails_alone(three, monkeypatch):
+    root, out = three
+
+    def refused(path, data, mode=0o644):
+        if path.name == "b.jpg":
+            raise OSError(36, "File name too long", str(path))
+        write_whole(path, data, mode)
+
+    monkeypatch.setattr("protect.jobs.photos.photo.write_whole", refused)
+    records, fresh = run(root, out)
+    assert fresh == ["a.jpg", "c.jpg"] and records["b.jpg"].reason.startswith("cannot be written: ")
+
+
+def test_out_that_is_gone_stops_the_run(three):
+    root, out = three
+
+    def lose(record, fresh):
+        if record.name == "a.jpg":
+            shutil.rmtree(out)
+            out.write_text("no folder any more")
+
+    with pytest.raises(OSError):
+        protect_photos(make_job(root, out, SEED), lose)
+
+
+def test_folders_of_odd_names_in_out_do_not_end_the_next_run(tmp_path, photo_bytes):
+    root, out = tmp_path / "in", tmp_path / "out"
+    (root / "album.part").mkdir(parents=True)
+    (root / "album.part" / "a.jpg").write_bytes(photo_bytes())
+    assert run(root, out)[1] == ["album.part/a.jpg"]
+    assert run(root, out)[1] == [] and (out / "album.part" / "a.jpg").exists()
 
 
 # --- names, places, keys
