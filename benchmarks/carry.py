@@ -13,8 +13,9 @@ from common import DATA, ROOT, save, table
 from PIL import Image
 
 from protect.data.images import decode
-from protect.publish.gate import publish_image
-from protect.publish.upsample import bring_back
+from protect.data.views import see
+from protect.jobs.sample import publish_photo
+from protect.publish.upsample import at_full_size
 from protect.settings.publish import PublishSettings
 
 EPSILON, PHOTOS = 8, ("Bridge_by_Sander_Klootwijk.jpg", "Wine_by_Jakkub_Mede.jpg", "life_by_Aitzol_Berasategi.jpg")
@@ -46,13 +47,18 @@ def correlation(name: str, size: int, side: int, kind: str) -> float:
     picture = picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS)
     photo = decode(encoded(picture, kind), 10**9)
     noise = np.random.default_rng(0).choice(np.array([-EPSILON, EPSILON], np.int8), (3, size, size))
-    published = publish_image(photo, noise, float(EPSILON), PublishSettings(), measure_reencode=False)
+    published = publish_photo(photo, at_full_size(photo.image, noise, EPSILON), EPSILON, PublishSettings())
     change = decode(published.data, 10**9).color.astype(np.float32) - photo.color
     return float(np.corrcoef(bring_back(change, size).ravel(), noise.ravel())[0, 1])
 
 
-def encoded(picture: Image.Image, kind: str) -> bytes:
+def bring_back(change: np.ndarray, size: int) -> np.ndarray:
+    """A change (HxWxC) after the attacker's resize and centre crop, float32 C x size x size."""
+    planes = (np.ascontiguousarray(change[..., c]) for c in range(change.shape[-1]))
+    return np.stack([np.asarray(see(Image.fromarray(plane), size)) for plane in planes])
 
+
+def encoded(picture: Image.Image, kind: str) -> bytes:
     file = io.BytesIO()
     picture.save(file, kind, **({"quality": 95} if kind == "JPEG" else {"compress_level": 1}))
     return file.getvalue()

@@ -120,7 +120,7 @@ def again(sample: Sample) -> Sample:
     if image is None:
         return sample
     photo = decode(image.data, PUBLISH.max_pixels)
-    return replace_members(sample, {split_name(image.name)[1]: encode(photo, photo.color, PUBLISH)})
+    return replace_members(sample, {split_name(image.name)[1]: encode(photo, photo.image, PUBLISH)})
 
 
 def run_row(method: str, surrogate: str, folder: Path, repeats: int) -> dict[str, Any]:

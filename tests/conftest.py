@@ -257,3 +257,15 @@ def small_minimiser() -> Callable[[str], Any]:
         return made
 
     return make
+
+
+@pytest.fixture(scope="session")
+def bring_back() -> Callable[[np.ndarray, int], np.ndarray]:
+    """bring_back(change, size): a change (HxWxC) after the attacker's resize and centre crop, C x size x size."""
+    from protect.data.views import see
+
+    def resized(change: np.ndarray, size: int) -> np.ndarray:
+        planes = (np.ascontiguousarray(change[..., c], dtype=np.float32) for c in range(change.shape[-1]))
+        return np.stack([np.asarray(see(Image.fromarray(plane), size)) for plane in planes])
+
+    return resized

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from protect.data.containers import png_chunks, webp_lossless, webp_size
+from protect.data.pictures import shown
 from protect.data.views import see
 from protect.settings.publish import PublishSettings
 
@@ -45,18 +46,12 @@ OPENERS = {
 class Photo:
     """A decoded picture and what is needed to write the same kind of file again.
 
-    `mode` is Pillow's mode of the file, `written` the mode it is written in, `size` (width, height).
-    `color` is HxWx3 uint8 as `convert("RGB")` gives it, `alpha` HxW uint8. A 16-bit grey picture has its
-    HxW uint16 values in `deep`; its `color` is deep / 257, rounded (Pillow's own conversion saturates).
+    `mode` is Pillow's mode of the file, `image` the picture in the mode it is written in (a 16-bit grey one: I;16).
     """
 
-    format: str
+    kind: str
     mode: str
-    written: str
-    size: tuple[int, int]
-    color: np.ndarray
-    alpha: np.ndarray | None
-    deep: np.ndarray | None
+    image: Image.Image
     icc: bytes | None
     orientation: int
     dpi: tuple[float, float] | None
@@ -65,6 +60,16 @@ class Photo:
     lossless: bool
     chunks: tuple[tuple[bytes, bytes], ...]
     notes: tuple[str, ...]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.image.size
+
+    @property
+    def color(self) -> np.ndarray:
+        """HxWx3 uint8 as `convert("RGB")` gives it; of 16-bit grey the values / 257, rounded (Pillow's saturate)."""
+        return np.asarray(shown(self.image))
 
 
 def decode(data: bytes, max_pixels: int) -> Photo:
@@ -90,15 +95,11 @@ def decode(data: bytes, max_pixels: int) -> Photo:
         raise ImageError(f"expected a whole {kind} file, found damage ({found}); get it again") from error
 
 
-def encode(photo: Photo, color: np.ndarray, settings: PublishSettings) -> bytes:
-    """The file of `photo` with other pixels: HxWx3 uint8, or HxW uint16 for a 16-bit photo.
+def encode(photo: Photo, image: Image.Image, settings: PublishSettings) -> bytes:
+    """The file of `photo` with another picture of the same mode and size.
 
-    Grey files take the first channel. Of the metadata only the colour profile, the resolution and the
-    orientation are kept. Same input, same bytes.
+    Of the metadata only the colour profile, the resolution and the orientation are kept. Same input, same bytes.
     """
-    image = Image.fromarray(np.ascontiguousarray(color[..., 0] if photo.written in ("L", "LA") else color))
-    if photo.alpha is not None:
-        image.putalpha(Image.fromarray(photo.alpha))
     exif = Image.Exif()
     if photo.orientation != 1:
         exif[ORIENTATION] = photo.orientation
@@ -106,12 +107,12 @@ def encode(photo: Photo, color: np.ndarray, settings: PublishSettings) -> bytes:
     if photo.dpi:
         options["dpi"] = photo.dpi
     buffer = io.BytesIO()
-    if photo.format == "JPEG":
+    if photo.kind == "JPEG":
         sampling = 0 if settings.jpeg_sampling == "444" else photo.sampling
         options |= {"quality": settings.jpeg_quality, "subsampling": sampling}
         with room(math.prod(photo.size) if photo.progressive else 0, len(photo.icc or b"")):
             image.save(buffer, "JPEG", progressive=photo.progressive, **options)
-    elif photo.format == "PNG":
+    elif photo.kind == "PNG":
         info = PngImagePlugin.PngInfo()
         for name, body in photo.chunks:
             info.add(name, body)
@@ -139,23 +140,20 @@ def check_size(size: tuple[int, int], max_pixels: int) -> None:
 def _photo(image: ImageFile.ImageFile, kind: str, data: bytes) -> Photo:
     if image.mode not in WRITTEN:
         raise ImageError(f"expected a grey or colour picture, found mode {image.mode}; convert it to RGB")
-    info, notes = image.info, []
-    written, color, alpha, deep = _planes(image)
-    if kind == "WEBP" and alpha is not None and alpha.min() == 255:  # its encoder drops an opaque alpha
-        written, alpha = "RGB", None
+    info, picture = image.info, _as_written(image)
+    notes = [*_conversions(image, kind, data, picture.mode)]
+    if kind == "WEBP" and picture.mode == "RGBA" and picture.getchannel("A").getextrema() == (255, 255):
+        picture = picture.convert("RGB")  # its encoder drops an opaque alpha
         notes.append("opaque alpha channel dropped")
+    picture.info = {}  # encoders would write it
     icc = info.get("icc_profile") or None
-    if icc and written in ("RGB", "RGBA") and icc[16:20] in (b"CMYK", b"GRAY"):
+    if icc and picture.mode in ("RGB", "RGBA") and icc[16:20] in (b"CMYK", b"GRAY"):
         notes.append(f"{icc[16:20].decode()} colour profile dropped")
         icc = None
     return Photo(
-        format=kind,
+        kind=kind,
         mode=image.mode,
-        written=written,
-        size=image.size,
-        color=color,
-        alpha=alpha,
-        deep=deep,
+        image=picture,
         icc=icc,
         orientation=_orientation(info),
         dpi=dpi_of(info),
@@ -163,22 +161,19 @@ def _photo(image: ImageFile.ImageFile, kind: str, data: bytes) -> Photo:
         progressive=bool(info.get("progressive")),
         lossless=kind == "PNG" or (kind == "WEBP" and webp_lossless(data)),
         chunks=tuple(png_chunks(data)) if kind == "PNG" else (),
-        notes=(*_conversions(image, kind, data, written), *notes),
+        notes=tuple(notes),
     )
 
 
-def _planes(image: Image.Image) -> tuple[str, np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """The mode to write, and the colour, alpha and 16-bit planes."""
-    written = WRITTEN[image.mode]
-    if written == "I;16":
-        deep = np.asarray(image).astype(np.uint16)
-        seen = ((deep.astype(np.uint32) + 128) // 257).astype(np.uint8)
-        return written, np.repeat(seen[..., None], 3, axis=2), None, deep
-    if not image.has_transparency_data:
-        return written, np.asarray(image.convert("RGB")), None, None
-    whole = np.asarray(image.convert("RGBA"))
-    alpha = np.ascontiguousarray(whole[..., 3])
-    return "LA" if written in ("L", "LA") else "RGBA", np.ascontiguousarray(whole[..., :3]), alpha, None
+def _as_written(image: Image.Image) -> Image.Image:
+    """The picture in the mode that it is written in; a transparent colour becomes an alpha channel."""
+    mode = WRITTEN[image.mode]
+    if mode == "I;16":
+        return Image.fromarray(np.asarray(image).astype(np.uint16))
+    if not image.has_transparency_data or mode == "LA":
+        return image if image.mode == mode else image.convert(mode)
+    whole = image.convert("RGBA")
+    return Image.merge("LA", (whole.getchannel("R"), whole.getchannel("A"))) if mode == "L" else whole
 
 
 def _conversions(image: Image.Image, kind: str, data: bytes, written: str) -> Iterator[str]:

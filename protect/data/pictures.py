@@ -1,6 +1,7 @@
 """A Pillow picture of any mode as RGB: at its own size, at view size and at display size; its rows strip by strip."""
 
 from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image
@@ -9,6 +10,19 @@ from protect.data.views import DISPLAY, see
 
 ROWS = 128  # worked on at a time: what a processor keeps near
 DEEP = 257  # 16-bit steps in one 8-bit step
+GREY = ("L", "LA", "I;16")  # modes without colour
+
+
+@runtime_checkable
+class Picture(Protocol):
+    """A decoded file: its kind, its picture in the mode that is written, whether its codec keeps every pixel."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def image(self) -> Image.Image: ...
+    @property
+    def lossless(self) -> bool: ...
 
 
 def view_of(image: Image.Image, size: int) -> np.ndarray:

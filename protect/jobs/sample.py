@@ -1,6 +1,7 @@
 """One shard: read, protect, publish, write; the same bytes whenever and wherever it is run."""
 
 import hashlib
+import math
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -8,17 +9,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 
 from protect.clip.trigger_survival import trigger_survives
 from protect.data.captions import CaptionError, captions_of, rewrite_captions
-from protect.data.images import ImageError, Photo, decode, to_view
+from protect.data.images import ImageError, Photo, decode, encode, to_view
+from protect.data.pictures import shown
 from protect.data.shard_writer import replace_members
 from protect.data.shards import image_member, split_name
 from protect.data.window import to_images
 from protect.methods.parts.trigger import write_words
 from protect.methods.protector import Protector
-from protect.publish.gate import BudgetError, publish_image
+from protect.publish.gate import BudgetError, Published, publish
+from protect.publish.upsample import at_full_size
 from protect.settings.publish import PublishSettings
 from protect.settings.recipe import Recipe
 from protect.types import Batch, Member, Sample, Words
@@ -114,25 +116,40 @@ def _protect_chunk(
 
 
 def _protect_whole(item: Ready, protector: Protector, publish: PublishSettings) -> Outcome:
-    picture = Image.fromarray(np.ascontiguousarray(item.photo.color))
-    noise, words, size = protector.protect_whole(item.sample.key, picture, item.captions)
+    noise, words, size = protector.protect_whole(item.sample.key, shown(item.photo.image), item.captions)
     return _publish(item, noise, words, protector.recipe, publish, size)
 
 
+def publish_photo(
+    photo: Photo, change: np.ndarray, epsilon: int | float, settings: PublishSettings, reencode: bool = False
+) -> Published:
+    """A picture of a shard through the gate."""
+    pixels = math.prod(photo.size)
+    return publish(
+        photo,
+        change,
+        epsilon,
+        partial(encode, photo, settings=settings),
+        partial(decode, max_pixels=pixels),
+        reencode=reencode,
+    )
+
+
 def _publish(
-    item: Ready, noise: np.ndarray, words: Words, recipe: Recipe, publish: PublishSettings, size: int | None = None
+    item: Ready, noise: np.ndarray, words: Words, recipe: Recipe, settings: PublishSettings, size: int | None = None
 ) -> Outcome:
     """The gate for one sample: picture and captions as files, read again and measured."""
     style = recipe.trigger.trigger_style
     try:
-        published = publish_image(item.photo, noise, recipe.noise.epsilon, publish, item.compared, size)
-        changed = rewrite_captions(item.sample, partial(write_words, words=words, style=style), publish)
+        change = at_full_size(item.photo.image, noise, recipe.noise.epsilon, size)
+        published = publish_photo(item.photo, change, recipe.noise.epsilon, settings, item.compared)
+        changed = rewrite_captions(item.sample, partial(write_words, words=words, style=style), settings)
     except (BudgetError, ImageError) as error:
         return Outcome(item.sample, failure=Failure("unusable image", str(error)))
     except CaptionError as error:
         return Outcome(item.sample, failure=Failure("unreadable caption", str(error)))
     changed = replace_members(changed, {split_name(item.image.name)[1]: published.data})
-    written = captions_of(changed, publish.caption_keys)
+    written = captions_of(changed, settings.caption_keys)
     record = {
         "key": item.sample.key,
         "words": words,
@@ -141,7 +158,7 @@ def _publish(
         "protected": hashlib.sha256(published.data).hexdigest(),
         **vars(published.change),
         "reencode": published.reencode and vars(published.reencode),
-        "notes": published.notes,
+        "notes": (*item.photo.notes, *published.notes),
         "survives": all(trigger_survives(caption, words, style) for caption in written),
     }
     return Outcome(changed, record)

@@ -1,90 +1,116 @@
-"""The one gate: a photo and its noise become the bytes of a file, and the claim is checked on that file.
+"""The one gate: a picture and its change become the bytes of a file, and the claim is checked on that file.
 
-Whatever noise comes in, it is clipped to the budget, rounded, written, read again and measured.
+Shards and photos come through it alike, under the same rules:
+
+- Colours move by at most floor(epsilon) whole 255ths. Those of a 16-bit picture move in steps of 257, so that an
+  epsilon means the same for it.
+- Alpha is written as it was.
+- What is read again from the file must be of the same kind, mode and size.
+- A lossless file (PNG, TIFF, lossless WebP) is refused if a colour left epsilon or alpha moved at all.
+- A lossy one (JPEG, WebP, AVIF, HEIC) is measured: its codec moves pixels by itself, AVIF and HEIC alpha too.
 """
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
-from protect.data.images import LUMA, ImageError, Photo, decode, encode
-from protect.data.pictures import DEEP
-from protect.publish.quality import Distortion, measure
-from protect.publish.upsample import carry
-from protect.settings.publish import PublishSettings
+from protect.data.images import ImageError
+from protect.data.pictures import Picture
+from protect.publish.masking import tighter
+from protect.publish.pixels import compare, with_noise
+from protect.publish.quality import Distortion
+
+TRIES = 4  # at lowering the noise for one picture
 
 
 class BudgetError(ValueError):
-    """A lossless file that would change some pixel by more than epsilon."""
+    """A lossless file that would change some colour by more than epsilon, or alpha at all."""
 
 
 @dataclass(frozen=True)
 class Published:
     """A file ready to be published, and how far it is from the original.
 
-    `change` compares the decoded file with the original; `reencode` does so for the clean photo written in
-    the same way, so that a reader can tell what a lossy codec does alone (None when lossless or not asked).
+    `change` compares the decoded file with the original; `reencode` does so for the clean picture written in the
+    same way: what a lossy codec does alone (None when lossless or not asked). `scale` is the factor by which the
+    floor lowered the noise, `alpha` the largest change of alpha that a lossy codec made, in 255ths.
     """
 
     data: bytes
     change: Distortion
-    reencode: Distortion | None
-    notes: tuple[str, ...]
+    reencode: Distortion | None = None
+    scale: float = 1.0
+    alpha: int = 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the codec did beside the noise."""
+        return (f"transparency moved by up to {self.alpha}/255 by the codec",) if self.alpha else ()
 
 
-def publish_image(
-    photo: Photo,
-    noise: np.ndarray,
+@dataclass(frozen=True)
+class _Gate:
+    """One picture, and how its file is written and read again."""
+
+    picture: Picture
+    epsilon: int | float
+    encode: Callable[[Image.Image], bytes]
+    decode: Callable[[bytes], Picture]
+
+    def write(self, image: Image.Image) -> Published:
+        """The file with this picture, read again and compared with the original."""
+        data = self.encode(image)
+        del image  # two pictures at a time are enough
+        again, clean = self.decode(data), self.picture
+        expected, found = _form(clean), _form(again)
+        if expected != found:
+            raise ImageError(f"written file: expected {expected}, found {found}; leave this picture out")
+        colors, largest, alpha = compare(clean.image, again.image)
+        if clean.lossless and largest > self.epsilon:
+            raise BudgetError(
+                f"written file: expected changes within {self.epsilon:g}/255, found {largest:g}; drop it"
+            )
+        if clean.lossless and alpha:
+            raise BudgetError(f"written file: expected alpha unchanged, found changes of {alpha}/255; drop it")
+        return Published(data, colors, alpha=alpha)
+
+
+def publish(
+    picture: Picture,
+    change: np.ndarray,
     epsilon: int | float,
-    settings: PublishSettings,
-    measure_reencode: bool = True,
-    size: int | None = None,
+    encode: Callable[[Image.Image], bytes],
+    decode: Callable[[bytes], Picture],
+    floor: float | None = None,
+    reencode: bool = False,
 ) -> Published:
-    """Write `photo` with the noise (int8 3xSxS, 255ths) at its own size, within +-epsilon.
+    """Write `picture` with `change` (float32 HxWxC in 255ths, stretched to its size), within +-epsilon.
 
-    `size` is the side of the centre crop in the noise's middle, where the noise covers more than that (`carry`).
-    Grey photos get the noise's luma. Epsilon is guaranteed on the decoded file of a lossless format
-    (BudgetError otherwise); a lossy one is only measured. Raises ImageError when the file written is not of
-    the original's format, size and mode.
+    With a `floor` the noise is lowered until SSIM at display size keeps it. A picture that its own codec alone
+    brings near the floor keeps that share of what the codec leaves. `reencode` measures the codec alone.
+
+    Raises BudgetError when a lossless file breaks the claim, ImageError when the file is of another kind.
     """
-    if noise.shape[0] != 3 or not 0 <= epsilon <= 255:
-        raise ValueError(f"expected 3xSxS noise and epsilon 0 to 255, got {noise.shape} and {epsilon}; rescale it")
-    if photo.written in ("L", "LA", "I;16"):
-        noise = np.rint(np.tensordot(LUMA, noise.astype(np.float32), 1))[None].astype(np.int8)
-    width, height = photo.size
-    whole = math.floor(epsilon)
-    carried = carry(noise, height, width, epsilon, size=size)
-    steps = np.clip(np.rint(carried, out=carried), -whole, whole, out=carried).astype(np.int16)
-    if photo.deep is not None:
-        pixels = np.clip(photo.deep + steps[..., 0].astype(np.int32) * DEEP, 0, 65535).astype(np.uint16)
-    else:
-        pixels = np.clip(photo.color + steps, 0, 255).astype(np.uint8)
-    data, written = _written(photo, pixels, settings)
-    change, reencode = measure(photo.color, written.color), None
-    if photo.lossless:
-        _check_budget(photo, written, change.linf, epsilon)
-    elif measure_reencode:
-        reencode = measure(photo.color, _written(photo, photo.color, settings)[1].color)
-    return Published(data, change, reencode, photo.notes)
+    if not 0 <= epsilon <= 255:
+        raise ValueError(f"epsilon: expected 0 to 255, got {epsilon}; it is the largest change in 255ths")
+    gate = _Gate(picture, epsilon, encode, decode)
+    made, scale, codec = gate.write(with_noise(picture.image, change, epsilon)), 1.0, None
+    lowered = floor is not None and made.change.ssim < floor
+    if not picture.lossless and (reencode or lowered):
+        codec = gate.write(picture.image).change
+    if floor is not None and lowered:
+        if codec and codec.ssim < (1 + floor) / 2:
+            floor *= codec.ssim
+        for _ in range(TRIES):
+            if made.change.ssim >= floor:
+                break
+            scale = tighter(scale, made.change.ssim, floor)
+            made = gate.write(with_noise(picture.image, change * np.float32(scale), epsilon))
+    return Published(made.data, made.change, codec if reencode else None, scale, made.alpha)
 
 
-def _written(photo: Photo, pixels: np.ndarray, settings: PublishSettings) -> tuple[bytes, Photo]:
-    """The file, and what a scraper reads from it."""
-    data = encode(photo, pixels, settings)
-    again = decode(data, math.prod(photo.size))
-    expected = (photo.format, photo.written, photo.size, photo.lossless)
-    found = (again.format, again.mode, again.size, again.lossless)
-    if expected != found:
-        raise ImageError(f"written file: expected {expected}, found {found}; leave this picture out")
-    return data, again
-
-
-def _check_budget(photo: Photo, written: Photo, moved: int | float, epsilon: int | float) -> None:
-    """Raise BudgetError unless every value moved by at most epsilon, and no alpha at all."""
-    if photo.deep is not None and written.deep is not None:
-        moved = float(np.abs(written.deep.astype(np.int32) - photo.deep).max()) / DEEP
-    if moved > epsilon:
-        raise BudgetError(f"published file: expected changes within {epsilon}/255, found {moved:g}; drop it")
-    if photo.alpha is not None and (written.alpha is None or (photo.alpha != written.alpha).any()):
-        raise BudgetError("published file: expected the alpha channel unchanged, found a change; drop it")
+def _form(picture: Picture) -> str:
+    width, height = picture.image.size
+    return f"{'lossless' if picture.lossless else 'lossy'} {picture.kind} {picture.image.mode} {width}x{height}"

@@ -11,7 +11,9 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from protect.data.views import Side, _source, see, sides
+from protect.data.images import LUMA
+from protect.data.pictures import GREY
+from protect.data.views import Side, _source, sides
 
 STRIP = 512  # rows of the identity resized at a time
 COARSE = 4  # a photo whose shorter side is more than this many squares takes its noise from a grid of that size
@@ -49,6 +51,16 @@ def carry(
     return carried
 
 
+def at_full_size(image: Image.Image, noise: np.ndarray, epsilon: int | float, size: int | None = None) -> np.ndarray:
+    """The noise (int8 3xNxN, 255ths) at the size of a picture, float32 HxWxC; one channel for a grey picture.
+
+    `size` is the side of the noise's middle that a model sees of the picture (N without it).
+    """
+    if image.mode in GREY:
+        noise = np.rint(np.tensordot(LUMA, noise.astype(np.float32), 1))[None].astype(np.int8)
+    return carry(noise, image.height, image.width, epsilon, size=size)
+
+
 def grid(height: int, width: int, size: int) -> tuple[int, int]:
     """Height and width at which the noise of a photo is made before it is stretched to the photo's own size."""
     scale = min(1.0, COARSE * size / min(height, width))
@@ -57,6 +69,9 @@ def grid(height: int, width: int, size: int) -> tuple[int, int]:
 
 def stretched(plane: np.ndarray, height: int, width: int, rows: int = STRIP) -> Iterator[tuple[int, np.ndarray]]:
     """A float32 HxWxC plane at another size, in strips from the top: first row and strip; no seams between them."""
+    if plane.shape[:2] == (height, width):
+        yield from ((top, plane[top : top + rows].copy()) for top in range(0, height, rows))
+        return
     channels = [Image.fromarray(np.ascontiguousarray(plane[..., c])) for c in range(plane.shape[-1])]
     scale = plane.shape[0] / height
     for top in range(0, height, rows):
@@ -64,12 +79,6 @@ def stretched(plane: np.ndarray, height: int, width: int, rows: int = STRIP) -> 
         box = (0, top * scale, plane.shape[1], min(plane.shape[0], (top + count) * scale))
         parts = [np.asarray(c.resize((width, count), Image.Resampling.BICUBIC, box)) for c in channels]
         yield top, np.stack(parts, axis=-1)
-
-
-def bring_back(change: np.ndarray, size: int) -> np.ndarray:
-    """The change (HxWxC) after the attacker's resize and centre crop, float32 C x size x size."""
-    planes = (np.ascontiguousarray(change[..., c], dtype=np.float32) for c in range(change.shape[-1]))
-    return np.stack([np.asarray(see(Image.fromarray(plane), size)) for plane in planes])
 
 
 def least_norm(frame: np.ndarray, down: Side, across: Side) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Photo files of every kind: read, written again as the same kind, and the noise in them."""
+"""Photo files of every kind: read, written again as the same kind."""
 
 import io
 from importlib.util import find_spec
@@ -12,8 +12,6 @@ from protect.data.metadata.metadata import new_metadata
 from protect.data.photo_files import Still, Unsuited, decode_still, estimated_quality, read_still
 from protect.data.photo_writer import encode_still
 from protect.data.pictures import display, shown, view_of
-from protect.publish.gate import BudgetError
-from protect.publish.photo_pixels import compare, with_noise
 from protect.publish.quality import ssim
 from protect.settings.publish import PhotoSettings
 
@@ -201,52 +199,6 @@ def test_read_from_a_file(tmp_path, photo_bytes):
     assert isinstance(read_still(tmp_path / "a.jpg", MOST), Still)
     with pytest.raises(FileNotFoundError):
         read_still(tmp_path / "b.jpg", MOST)
-
-
-# --- noise
-
-
-@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "CMYK", "I;16"])
-def test_noise_keeps_to_epsilon_and_off_the_transparency(photo_bytes, mode):
-    image = read(photo_bytes("TIFF" if mode == "CMYK" else "PNG", mode)).image
-    change = np.random.default_rng(0).normal(0, 30, (48, 64, 3)).astype(np.float32)
-    noisy = with_noise(image, change, 6.9)
-    unit = 257 if mode == "I;16" else 1
-    moved = np.abs(np.asarray(noisy).astype(int) - np.asarray(image))
-    assert (noisy.mode, noisy.size) == (image.mode, image.size)
-    assert moved.max() == 6 * unit
-    if mode in ("LA", "RGBA"):
-        assert moved[..., -1].max() == 0
-    assert compare(image, noisy, True, 6.9).linf == 6
-    with pytest.raises(BudgetError, match=r"expected changes within 5\.0/255, found 6"):
-        compare(image, noisy, True, 5.0)
-
-
-def test_a_photo_of_many_strips_is_changed_as_one():
-    image = Image.new("RGB", (40, 700), (100, 120, 140))
-    change = np.random.default_rng(0).uniform(-5, 5, (70, 4, 3)).astype(np.float32)
-    moved = np.asarray(with_noise(image, change, 8.0)).astype(int) - np.asarray(image)
-    expected = [
-        np.asarray(Image.fromarray(change[..., c]).resize((40, 700), Image.Resampling.BICUBIC)) for c in range(3)
-    ]
-    assert np.abs(moved - np.clip(np.stack(expected, axis=2), -8, 8)).max() <= 0.51
-
-
-def test_ink_moves_against_light():
-    image = Image.new("CMYK", (8, 8), (100, 100, 100, 20))
-    brighter = with_noise(image, np.full((8, 8, 3), 5, np.float32), 8.0)
-    assert brighter.getpixel((3, 3)) == (95, 95, 95, 20)
-
-
-def test_figures_of_a_known_change():
-    clean, moved = Image.new("RGB", (32, 32), (100, 100, 100)), Image.new("RGB", (32, 32), (104, 100, 100))
-    found = compare(clean, moved, False, 1.0)
-    assert found.linf == 4 and found.psnr == pytest.approx(10 * np.log10(255**2 * 3 / 16), abs=1e-3)
-    assert found.ssim == pytest.approx(ssim(np.asarray(clean), np.asarray(moved)))
-    same = compare(clean, clean.copy(), True, 0.0)
-    assert (same.linf, same.psnr, same.ssim) == (0, np.inf, 1.0)
-    with pytest.raises(ImageError, match="written file"):
-        compare(clean, moved.convert("L"), False, 1.0)
 
 
 def test_sixteen_bit_grey_is_seen_as_grey():

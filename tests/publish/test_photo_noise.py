@@ -6,9 +6,8 @@ from PIL import Image
 
 from protect.data.pictures import display
 from protect.publish.photo_noise import visible_change
-from protect.publish.photo_pixels import with_noise
+from protect.publish.pixels import with_noise
 from protect.publish.quality import ssim
-from protect.publish.upsample import bring_back
 from protect.settings.publish import STRENGTHS, Strength
 
 SIZE = 32
@@ -39,7 +38,7 @@ def test_texture_gets_more_than_flat_areas(half, noise):
     assert np.abs(change[:, :80]).mean() > 2.5 * np.abs(change[:, -80:]).mean() > 0
 
 
-def test_what_a_model_sees_is_the_noise(half, noise):
+def test_what_a_model_sees_is_the_noise(half, noise, bring_back):
     change, _ = visible_change(half, noise, 8.0, Strength(8.0, 0.0, 0.9, ""))
     assert np.corrcoef(bring_back(change, SIZE).ravel(), noise.ravel())[0, 1] > 0.8
 

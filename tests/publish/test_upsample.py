@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from protect.data.views import PANORAMA, room, see, sides, view_around
-from protect.publish.upsample import bring_back, carry, grid, inverse, least_norm, resampler, stretched
+from protect.publish.upsample import carry, grid, inverse, least_norm, resampler, stretched
 
 
 def signs(size: int, epsilon: int = 8, seed: int = 0) -> np.ndarray:
@@ -28,7 +28,7 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
         (64, 50, 70, 0.7),
     ],
 )
-def test_the_attackers_resize_brings_the_noise_back(size, height, width, least):
+def test_the_attackers_resize_brings_the_noise_back(size, height, width, least, bring_back):
     noise = signs(size)
     change = carry(noise, height, width, 8)
     assert change.shape == (height, width, 3) and change.dtype == np.float32
@@ -37,12 +37,12 @@ def test_the_attackers_resize_brings_the_noise_back(size, height, width, least):
     assert correlation(bring_back(np.rint(change), size), noise) > least
 
 
-def test_another_noise_does_not_come_back():
+def test_another_noise_does_not_come_back(bring_back):
     assert abs(correlation(bring_back(carry(signs(64), 375, 500, 8), 64), signs(64, seed=1))) < 0.05
 
 
 @pytest.mark.parametrize(("height", "width"), [(375, 500), (640, 480), (65, 64)])
-def test_unclipped_solution_is_exact(height, width):
+def test_unclipped_solution_is_exact(height, width, bring_back):
     down, across = sides(height, width, 64)
     frame = np.random.default_rng(0).choice([-8, 8], (down.span, across.span)).astype(np.float32)
     change = least_norm(frame, down, across)
@@ -85,7 +85,7 @@ def test_noise_made_for_the_whole_frame_goes_on_as_it_is(height, width):
     np.testing.assert_array_equal(change.transpose(2, 0, 1), wide[:, top : top + height, left : left + width])
 
 
-def test_the_middle_of_a_wider_noise_is_what_comes_back():
+def test_the_middle_of_a_wider_noise_is_what_comes_back(bring_back):
     wide = signs(room(375, 500, 64))
     edge = (len(wide[0]) - 64) // 2
     back = bring_back(carry(wide, 375, 500, 8, size=64), 64)
@@ -98,13 +98,13 @@ def test_noise_smaller_than_the_crop_is_refused():
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 3000), (3000, 2), (8, 2000)])
-def test_extreme_shapes(height, width):
+def test_extreme_shapes(height, width, bring_back):
     change = carry(signs(32), height, width, 8)
     assert change.shape == (height, width, 3) and np.isfinite(change).all() and np.abs(change).max() <= 8
     assert bring_back(change, 32).shape == (3, 32, 32)
 
 
-def test_a_panoramas_middle_is_protected():
+def test_a_panoramas_middle_is_protected(bring_back):
     change = carry(signs(32), 100, 2000, 8)
     assert PANORAMA < 2000 / 100
     assert correlation(bring_back(change, 32), signs(32)) > 0.98
@@ -145,7 +145,7 @@ def test_bad_noise_is_refused(noise):
         carry(noise, 10, 10, 8)
 
 
-def test_noise_of_a_large_photo_comes_back_from_a_coarse_grid():
+def test_noise_of_a_large_photo_comes_back_from_a_coarse_grid(bring_back):
     noise = np.random.default_rng(3).choice(np.array([-8, 8], np.int8), (3, 32, 32))
     height, width = grid(400, 600, 32)
     assert (height, width) == (128, 192)

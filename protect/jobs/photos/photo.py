@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from protect.data.metadata.metadata import Written, new_metadata
+from protect.data.metadata.metadata import new_metadata
 from protect.data.photo_captions import find_caption, new_sidecars, sidecar_texts
-from protect.data.photo_files import Still, Unsuited, decode_still, read_still
+from protect.data.photo_files import Unsuited, decode_still, read_still
 from protect.data.photo_folder import Entry
 from protect.data.photo_writer import encode_still
 from protect.data.pictures import shown, view_of
@@ -21,14 +21,11 @@ from protect.files import write_whole
 from protect.jobs.photos.records import PhotoRecord
 from protect.methods.parts.trigger import write_words
 from protect.methods.protector import Protector
-from protect.publish.masking import tighter
+from protect.publish.gate import publish
 from protect.publish.photo_noise import visible_change
-from protect.publish.photo_pixels import compare, with_noise
-from protect.publish.quality import Distortion
 from protect.settings.publish import STRENGTHS, PhotoSettings
 from protect.types import Batch, Words
 
-TRIES = 4  # at lowering the noise for one photo
 MOST_PSNR = 100.0  # dB, for a photo that nothing was changed of
 
 
@@ -70,25 +67,32 @@ def protect_photo(
     new = new_metadata(still.metadata, text, still.image.size, settings)
     strength = STRENGTHS[settings.strength]
     change, fit = visible_change(still.image, noise, protector.recipe.noise.epsilon, strength, size)
-    data, measured, scale = _within_floor(still, change, fit.epsilon, strength.floor, new, settings)
+    made = publish(
+        still,
+        change,
+        fit.epsilon,
+        lambda image: encode_still(still, image, new, settings.quality),
+        lambda data: decode_still(io.BytesIO(data), settings.max_pixels),
+        strength.floor,
+    )
     record = PhotoRecord(
         name=entry.name,
         status="protected",
-        reason="; ".join(still.notes),
+        reason="; ".join((*still.notes, *made.notes)),
         caption_before=caption.text,
         caption=text,
         caption_from=caption.source,
         suggested=caption.suggested,
         width=still.image.width,
         height=still.image.height,
-        epsilon=round(fit.epsilon * scale, 3),
-        linf=float(measured.linf),
-        psnr=round(min(measured.psnr, MOST_PSNR), 2),
-        ssim=round(measured.ssim, 4),
-        lowered=fit.lowered or scale < 1,
-        written=len(data),
+        epsilon=round(fit.epsilon * made.scale, 3),
+        linf=float(made.change.linf),
+        psnr=round(min(made.change.psnr, MOST_PSNR), 2),
+        ssim=round(made.change.ssim, 4),
+        lowered=fit.lowered or made.scale < 1,
+        written=len(made.data),
     )
-    return Protected(record, data, new_sidecars(entry, texts, text, settings.opt_out))
+    return Protected(record, made.data, new_sidecars(entry, texts, text, settings.opt_out))
 
 
 def noise_of(protector: Protector, image: Image.Image, caption: str) -> tuple[np.ndarray, Words, int]:
@@ -105,36 +109,3 @@ def noise_of(protector: Protector, image: Image.Image, caption: str) -> tuple[np
         return protector.protect_whole(key, shown(image), (caption,))
     protection = protector.protect(Batch((key,), to_images(torch.from_numpy(view[None])), ((caption,),)))
     return protection.noise[0].numpy(), protection.words[0], size
-
-
-def _within_floor(
-    still: Still, change: np.ndarray, epsilon: float, floor: float, new: Written, settings: PhotoSettings
-) -> tuple[bytes, Distortion, float]:
-    """The file, how far it is from the photo, and by what factor the noise was lowered to keep SSIM above `floor`.
-
-    A photo that its own codec alone brings near the floor keeps that share of what the codec leaves.
-    """
-    data, measured = _encoded(still, with_noise(still.image, change, epsilon), epsilon, new, settings)
-    if measured.ssim >= floor:
-        return data, measured, 1.0
-    codec = _encoded(still, still.image, epsilon, new, settings)[1].ssim
-    if codec < (1 + floor) / 2:
-        floor *= codec
-    scale = 1.0
-    for _ in range(TRIES):
-        if measured.ssim >= floor:
-            break
-        scale = tighter(scale, measured.ssim, floor)
-        quieter = with_noise(still.image, change * np.float32(scale), epsilon)
-        data, measured = _encoded(still, quieter, epsilon, new, settings)
-    return data, measured, scale
-
-
-def _encoded(
-    still: Still, image: Image.Image, epsilon: float, new: Written, settings: PhotoSettings
-) -> tuple[bytes, Distortion]:
-    """The file with this picture, read again and compared with the photo."""
-    data = encode_still(still, image, new, settings.quality)
-    del image  # two pictures at a time are enough
-    again = decode_still(io.BytesIO(data), settings.max_pixels)
-    return data, compare(still.image, again.image, still.lossless, epsilon)

@@ -29,7 +29,6 @@ from protect.jobs.photos.records import PhotoRecord, append_record, read_records
 from protect.jobs.photos.summary import estimate, status_line, summary
 from protect.methods.parts.keywords import Vocabulary
 from protect.publish.photo_noise import visible_change
-from protect.publish.upsample import bring_back
 from protect.settings.publish import STRENGTHS, PhotoSettings
 from protect.settings.recipe import LOOK_WORDS, FitSettings, NoiseSettings, Recipe
 
@@ -150,7 +149,7 @@ def test_kind_size_and_figures_of_each_photo(source, done):
                 assert record.linf <= record.epsilon
 
 
-def test_the_noise_is_the_protectors(source, done):
+def test_the_noise_is_the_protectors(source, done, bring_back):
     """What the attacker's view of the written photo differs by goes along with the noise of the photo's words."""
     out, records = done
     image, record = Image.open(source / "grey.png"), records["grey.png"]
