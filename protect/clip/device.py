@@ -1,4 +1,4 @@
-"""A CLIP's face: images and tokens in, unit features out; normalisation, device and precision inside."""
+"""Which device and which precision to compute in: bf16 where the hardware is faster in it."""
 
 import time
 

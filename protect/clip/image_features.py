@@ -1,7 +1,4 @@
-"""Parts of a batch at the same time, each on a thread of its own, where rows do not see each other.
-
-Torch spreads every single operation over its threads and waits for the slowest; parts wait for each other once.
-"""
+"""Features of many images by a frozen encoder, a part of the batch on each thread."""
 
 from protect.clip.dual_encoder import DualEncoder
 from protect.clip.fast.row_parallel import by_rows, parts_for

@@ -1,4 +1,4 @@
-"""CLIPs of open_clip, and tiny ones built from its parts."""
+"""Models of open_clip behind DualEncoder."""
 
 from collections.abc import Iterable
 from functools import lru_cache, partial

@@ -1,4 +1,4 @@
-"""CLIPs of open_clip, and tiny ones built from its parts."""
+"""tiny-resnet and tiny-vit: the small models that train in minutes on a CPU."""
 
 from itertools import pairwise
 from typing import Any

@@ -1,4 +1,4 @@
-"""Bytes <-> pixels: what a scraper's decoder sees, and the same kind of file written again."""
+"""The blocks of a JPEG, PNG or WebP file, walked without decoding a pixel."""
 
 import re
 import struct

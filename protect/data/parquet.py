@@ -1,4 +1,4 @@
-"""Where a sample's captions and links to its original stand, and how they are changed in place.
+"""Captions and links in the parquet beside a shard, and how its rows are rewritten.
 
 A caption is one line, without the whitespace around it: of the `.txt`, of a JSON field, of a parquet column.
 """

@@ -1,4 +1,4 @@
-"""Photo files <-> pictures: any kind that can be written again as the same kind, upright and with its own quality."""
+"""Write a photo again as the same kind of file, with its own quality and profile."""
 
 import io
 import math

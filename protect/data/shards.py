@@ -1,4 +1,4 @@
-"""What a run would do: its shards, its output folder, and every reason to refuse before anything is written."""
+"""Tar shards -> samples, streaming: finds shards, groups members, reports damage."""
 
 import gzip
 import re

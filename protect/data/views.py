@@ -1,9 +1,4 @@
-"""Noise made at training size, carried to the photo's own size so that the attacker's resize brings it back.
-
-Resizing is linear and separable: frame = A X B^T with A and B the resampling matrices of the two sides. The
-noise of least norm whose resize is n is pinv(A) n pinv(B)^T; what clipping to the budget takes from it is
-added back a few times.
-"""
+"""What a model sees of a picture: CLIP's resize and centre crop, the view noise is made for, display size."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What is made to forget: two towers and the geometry of their embeddings, from and to the library's own files."""
+"""Load the model that is to forget, and save it in its library's own format."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What is made to forget: two towers and the geometry of their embeddings, from and to the library's own files."""
+"""The cosine head of a CLIP: embeddings and their contrastive loss."""
 
 import hashlib
 from collections.abc import Sequence
