@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from protect.data.metadata.metadata import Metadata
+from protect.data.metadata.metadata import Metadata, kept_fields
 from protect.data.metadata.xmp import CAPTIONS as XMP_CAPTIONS
 from protect.data.metadata.xmp import read_xmp, write_xmp
 from protect.data.photo_folder import CAPTIONS, Entry
-from protect.settings.publish import PublishSettings
+from protect.settings.publish import PhotoSettings, PublishSettings
 
 FILE_COLUMNS = ("file", "filename", "file_name", "name", "path", "image", "photo", "sourcefile")
 CAPTION_COLUMNS = ("caption", "description", "text", "alt", "alt_text", "title", "imagedescription")
@@ -117,7 +117,7 @@ def _json_captions(data: bytes) -> dict[str, str]:
     return {key: one_line(text) for key, text in texts.items() if one_line(text)}
 
 
-def new_sidecars(entry: Entry, texts: Mapping[str, str], caption: str, opt_out: bool) -> dict[str, bytes]:
+def new_sidecars(entry: Entry, texts: Mapping[str, str], caption: str, settings: PhotoSettings) -> dict[str, bytes]:
     """The bytes of those sidecars that held a caption, by name: the new one in its place, and nothing else."""
     files = {}
     for name, text in texts.items():
@@ -127,7 +127,8 @@ def new_sidecars(entry: Entry, texts: Mapping[str, str], caption: str, opt_out: 
             files[name] = caption.encode() + b"\n"
         elif kind == ".xmp":
             held = read_xmp(source.read_bytes())
-            files[name] = write_xmp([field for field in XMP_CAPTIONS if field in held], caption, held, opt_out)
+            places = [field for field in XMP_CAPTIONS if field in held]
+            files[name] = write_xmp(places, caption, kept_fields(held, settings.keep_gps), settings.opt_out)
         elif kind == ".json":
             fields = dict.fromkeys(_json_captions(source.read_bytes()), caption)
             files[name] = json.dumps(fields, indent=2, ensure_ascii=False).encode()

@@ -15,7 +15,9 @@ from PIL import AvifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlug
 from protect.data.containers import PNG_COLOR, png_chunks, webp_lossless, webp_size
 from protect.data.file_types import HEAD, PICTURES, kind_of
 from protect.data.images import ImageError, Jpeg, check_size, dpi_of
+from protect.data.metadata import exif, iso_boxes
 from protect.data.metadata.metadata import Metadata, read_metadata
+from protect.data.unreadable import why_not
 
 WRITTEN = {mode: mode for mode in ("L", "LA", "RGB", "RGBA", "CMYK", "I;16")}
 WRITTEN |= {"1": "L", "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "YCbCr": "RGB", "I;16B": "I;16", "I;16L": "I;16"}
@@ -39,7 +41,7 @@ UPRIGHT = {
 }
 KEPT_COMPRESSION = ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits")
 QUALITY = 90  # where a file does not say its own
-BITS_PER_SAMPLE, DNG_VERSION, IPTC_TAG, XMP_TAG = 258, 50706, 33723, 700
+BITS_PER_SAMPLE, DNG_VERSION = 258, 50706
 
 
 class Unsuited(ValueError):
@@ -84,7 +86,7 @@ def read_head(path: Path, max_pixels: int) -> Metadata:
         if kind in ("JPEG", "TIFF"):
             image = OPENERS[kind](file)
             check_size(image.size, max_pixels)
-            return read_metadata(image)
+            return read_metadata(image, file)
     return Metadata()
 
 
@@ -95,11 +97,12 @@ def decode_still(file: io.BufferedIOBase, max_pixels: int) -> Still:
     if kind not in PICTURES:
         raise ImageError(f"expected a picture, found {'bytes ' + head[:8].hex() if head else 'no bytes'}; remove it")
     file.seek(0)
-    data = file.read() if kind == "WEBP" else b""
-    if data:  # its opener allocates the canvas, so the header has to be looked at before
-        check_size(webp_size(data), max_pixels)
+    data = file.read() if kind in ("WEBP", "AVIF", "HEIF") else b""
+    if data:
         file = io.BytesIO(data)
-    heif = _pillow_heif() if kind == "HEIF" else None
+    if kind == "WEBP":  # its opener allocates the canvas, so the header has to be looked at before
+        check_size(webp_size(data), max_pixels)
+    heif = pillow_heif() if kind == "HEIF" else None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of damaged metadata; what is left of it is used
@@ -113,9 +116,9 @@ def decode_still(file: io.BufferedIOBase, max_pixels: int) -> Still:
     except OSError as error:
         if error.errno is not None:  # the disk's; Pillow's own have no number
             raise
-        raise _damage(kind, error) from error
+        raise _damage(kind, error, file) from error
     except Exception as error:  # hostile bytes: parsers raise nearly anything
-        raise _damage(kind, error) from error
+        raise _damage(kind, error, file) from error
 
 
 OPENERS: dict[str, Callable[[Any], ImageFile.ImageFile]] = {
@@ -127,17 +130,20 @@ OPENERS: dict[str, Callable[[Any], ImageFile.ImageFile]] = {
 }
 
 
-def _damage(kind: str, error: Exception) -> ImageError:
+def _damage(kind: str, error: Exception, file: io.BufferedIOBase) -> ImageError:
+    if reason := why_not(kind, file):
+        return ImageError(reason)
     found = " ".join(str(error).split()) or type(error).__name__
     return ImageError(f"expected a whole {kind} file, found damage ({found}); get it again")
 
 
-def _pillow_heif() -> ModuleType:
+def pillow_heif() -> ModuleType:
+    """The reader and writer of HEIC, an extra."""
     try:
-        import pillow_heif
+        import pillow_heif as found
     except ImportError:
         raise ImportError("HEIC and HEIF need pillow-heif: pip install 'protect-pairs[heic]'") from None
-    return pillow_heif
+    return found
 
 
 def _check_suited(image: ImageFile.ImageFile, kind: str) -> None:
@@ -153,23 +159,41 @@ def _check_suited(image: ImageFile.ImageFile, kind: str) -> None:
 
 
 def _still(image: ImageFile.ImageFile, kind: str, data: bytes, file: Any) -> Still:
-    metadata = read_metadata(image)
+    metadata = read_metadata(image, file)
     notes = _losses(image, kind, _bits(image, kind, data), metadata)
     icc = image.info.get("icc_profile") or None
     options = _options(image, kind, file)
+    if kind in ("AVIF", "HEIF"):
+        notes += _coding(data, options, icc)
     lossless = kind in ("PNG", "TIFF") or (kind == "WEBP" and webp_lossless(data))
-    dpi = dpi_of(image.info)
+    if not lossless and kind != "JPEG":
+        notes.append(f"quality {QUALITY} unless --quality says another: the file does not tell its own")
     turn = UPRIGHT.get(metadata.orientation)
     picture = _as_written(image, kind, notes)
-    if icc and icc[16:20] != {"CMYK": b"CMYK", "L": b"GRAY", "LA": b"GRAY", "I;16": b"GRAY"}.get(
-        picture.mode, b"RGB "
-    ):
+    if icc and icc[16:20] != PROFILES.get(picture.mode, b"RGB "):
         notes.append(f"{icc[16:20].decode('latin-1').strip()} colour profile dropped")
         icc = None
     if turn is not None:
         picture = picture.transpose(turn)
     picture.info = {}
-    return Still(kind, picture, metadata, icc, dpi, lossless, options, notes)
+    return Still(kind, picture, metadata, icc, _dpi(image, metadata), lossless, options, notes)
+
+
+def _dpi(image: ImageFile.ImageFile, metadata: Metadata) -> tuple[float, float] | None:
+    """Pixels an inch by the file's own head, else by its EXIF."""
+    found = dpi_of(image.info) or dpi_of({"dpi": exif.dpi(metadata.exif)})
+    return found[::-1] if found and metadata.orientation > 4 else found
+
+
+def _coding(data: bytes, options: dict[str, Any], icc: bytes | None) -> list[str]:
+    """How the colours of an AVIF or HEIC are meant goes into its options; what is lost of it is said."""
+    color = options["color"] = iso_boxes.color_of(data)
+    notes = []
+    if color is not None and color.transfer in iso_boxes.HDR and icc is None:
+        notes.append(f"HDR picture ({iso_boxes.HDR[color.transfer]}): bands may show")
+    if color is not None and color.matrix == iso_boxes.IDENTITY:
+        notes.append(f"written with loss, quality {QUALITY}")
+    return notes
 
 
 def _as_written(image: ImageFile.ImageFile, kind: str, notes: list[str]) -> Image.Image:
@@ -200,6 +224,8 @@ def _losses(image: ImageFile.ImageFile, kind: str, bits: int, metadata: Metadata
         notes.append("further pictures in the file (preview, gain map) removed")
     if kind == "HEIF" and (getattr(image, "n_frames", 1) > 1 or image.info.get("depth_images")):
         notes.append("further pictures in the file removed")
+    if metadata.keywords:
+        notes.append(f"{len(metadata.keywords)} keywords left out: they describe the photo as a caption does")
     if metadata.motion:
         notes.append("movie of the motion photo removed")
     return notes
@@ -211,7 +237,9 @@ def _bits(image: ImageFile.ImageFile, kind: str, head: bytes) -> int:
         return head[24]
     if kind == "TIFF":
         return max(getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (8,)))
-    return int(image.info.get("bit_depth", 8))
+    if kind in ("AVIF", "HEIF"):
+        return max(iso_boxes.bit_depth_of(head), int(image.info.get("bit_depth", 8)))
+    return 8
 
 
 def _options(image: ImageFile.ImageFile, kind: str, file: Any) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def test_sidecars_are_read_and_written_alike(tmp_path):
     found = sidecar_texts(photo)
     assert found == {"a.txt": "first line second", "a.jpg.json": "in json", "a.JSON": "", "a.xmp": "in xmp"}
     assert next(iter(found)) == "a.txt"
-    files = new_sidecars(photo, found, "new \u00fc", opt_out=True)
+    files = new_sidecars(photo, found, "new \u00fc", PhotoSettings())
     assert files["a.txt"] == "new \u00fc\n".encode()
     assert json.loads(files["a.jpg.json"]) == {"description": "new \u00fc"}
     packet = read_xmp(files["a.xmp"])

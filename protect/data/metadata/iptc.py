@@ -3,34 +3,39 @@
 import struct
 from collections.abc import Mapping
 
+from protect.data.metadata.exif import text_of
+
 Field = tuple[int, int]  # record, dataset
 
 CAPTIONS: tuple[Field, ...] = ((2, 120), (2, 105), (2, 5))  # caption, headline, title: in the order they count
-RIGHTS: tuple[Field, ...] = ((2, 80), (2, 110), (2, 116))  # by-line, credit, copyright
-LIMITS = {(2, 5): 64, (2, 105): 256, (2, 120): 2000, (2, 80): 32, (2, 110): 32, (2, 116): 128}  # bytes
+RIGHTS: tuple[Field, ...] = (  # by-lines, their titles, credit, source, copyright, contact
+    (2, 80), (2, 85), (2, 110), (2, 115), (2, 116), (2, 118),
+)  # fmt: skip
+DATES: tuple[Field, ...] = ((2, 55), (2, 60), (2, 62), (2, 63))
+KEPT = (*RIGHTS, *DATES)
+KEYWORDS: Field = (2, 25)
+LIMITS = {(2, 5): 64, (2, 105): 256, (2, 120): 2000}  # bytes
+LONGEST = 0x7FFF  # bytes a dataset can hold
 UTF8 = b"\x1b%G"
 RESOURCE = 0x0404
 
 
-def text_of(value: object, utf8: bool) -> str:
-    """A dataset as text; without the UTF-8 marker it may be UTF-8 nevertheless, else Latin-1."""
-    data = value[0] if isinstance(value, list) and value else value
-    if not isinstance(data, bytes):
-        return ""
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data.decode("utf-8" if utf8 else "latin-1", errors="replace")
+def texts_of(value: object) -> tuple[str, ...]:
+    """The texts of a dataset, which may be there several times. Many are UTF-8 without the marker that says so."""
+    values = value if isinstance(value, list) else [value]
+    texts = (text_of(data).strip("\0 ") for data in values if isinstance(data, bytes))
+    return tuple(text for text in texts if text)
 
 
-def write_iptc(fields: Mapping[Field, str]) -> bytes:
-    """The records in UTF-8; nothing for no fields. A text longer than its field is cut between characters."""
+def write_iptc(fields: Mapping[Field, tuple[str, ...]]) -> bytes:
+    """The records in UTF-8; nothing for no fields. A caption longer than its field is cut between characters."""
     if not fields:
         return b""
     records = [_dataset((1, 90), UTF8), _dataset((2, 0), b"\0\4")]
-    for field, text in sorted(fields.items()):
-        data = text.encode("utf-8", errors="replace")[: LIMITS[field]]
-        records.append(_dataset(field, data.decode("utf-8", errors="ignore").encode()))
+    for field, texts in sorted(fields.items()):
+        for text in texts:
+            data = text.encode("utf-8", errors="replace")[: LIMITS.get(field, LONGEST)]
+            records.append(_dataset(field, data.decode("utf-8", errors="ignore").encode()))
     return b"".join(records)
 
 

@@ -1,81 +1,72 @@
 """What stands in a photo beside its pixels: captions read out, and a new set written that is known field by field.
 
-Nothing is copied that is not named here. So thumbnails, previews, maker notes, serial numbers, edit histories and
-the old captions cannot come along, wherever a camera or a program has put them.
+Nothing is copied that is not named here or in the modules of this folder. So thumbnails, previews, maker notes,
+serial numbers, edit histories and the old captions cannot come along, wherever a camera or a program has put them.
+docs/output.md says what happens to each kind of field.
 """
 
-import re
 import warnings
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from io import BufferedIOBase
 
-from PIL import Image, ImageFile, IptcImagePlugin
+from PIL import ImageFile, IptcImagePlugin
 
-from protect.data.metadata import iptc
+from protect.data.metadata import exif, iptc, tiff
+from protect.data.metadata.no_caption import is_no_caption
+from protect.data.metadata.tiff import Block
 from protect.data.metadata.xmp import CAPTIONS as XMP_CAPTIONS
-from protect.data.metadata.xmp import RIGHTS as XMP_RIGHTS
-from protect.data.metadata.xmp import is_marked, read_xmp, write_xmp
+from protect.data.metadata.xmp import KEPT as XMP_KEPT
+from protect.data.metadata.xmp import KEYWORDS, PLACE, is_marked, read_xmp, write_xmp
 from protect.settings.publish import PhotoSettings
 
-ORIENTATION, EXIF, GPS, WIDTH, HEIGHT = 0x0112, 0x8769, 0x8825, 0xA002, 0xA003
-DESCRIPTION, USER_COMMENT = 0x010E, 0x9286
-WIDE = (0x9C9C, 0x9C9B, 0x9C9F)  # Windows' comment, title, subject, in UTF-16
-KEPT = frozenset({0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298})  # camera, software, date, artist, copyright
-KEPT_EXIF = frozenset(
-    {0x829A, 0x829D, 0x8822, 0x8824, 0x8827, 0x8830, 0x8831, 0x8832, 0x9000, 0xA217}
-    | set(range(0x9003, 0x9013))  # dates
-    | set(range(0x9201, 0x920B))  # exposure
-    | {0x9290, 0x9291, 0x9292, 0xA001, 0xA20E, 0xA20F, 0xA210}
-    | set(range(0xA401, 0xA40B))
-    | {0xA40C, 0xA432, 0xA433, 0xA434}  # lens, without its number
-)
 PNG_TEXTS = ("Description", "Caption", "Title", "Comment", "ImageDescription")
 PNG_RIGHTS = ("Author", "Copyright")
-CHARSETS = {b"ASCII\0\0\0": "utf-8", b"UNICODE\0": "utf-16", b"JIS\0\0\0\0\0": "iso2022_jp", bytes(8): "utf-8"}
-NO_CAPTION = re.compile(  # what cameras and programs put where a caption belongs
-    r"(olympus|minolta|samsung|kodak|sony|konica|casio|digital) .*camera.*|.*digital camera|sony dsc|dcim\\.*"
-    r"|exif[_ ]jpeg.*|samsung|default|screenshot|charset=.*|created with .*|lead technologies.*|ac?di?see.*"
-    r"|(cof|dav|edf|fbt|fhdr|hdrpl|mde|oznor|ptr|rhdr|rpt|sdr|btf|nor|vhdr|hpim|img_|dsc_?)\w{0,10}|[\W\d_]*",
-    re.IGNORECASE,
-)
+SEGMENT = 65_533  # bytes that a segment of a JPEG holds
+XMP_HEAD, IPTC_HEAD = 29, 27  # of which so many tell what it is
 
 
 @dataclass
 class Metadata:
-    """Captions by the place they stand in (`xmp:dc:description`, `exif:010e` ...), in order, and what is kept."""
+    """Captions by the place they stand in (`xmp:dc:description`, `exif:010e` ...), in order, and what is kept.
 
+    `kind` is that of the file, as Pillow names it. `named` are the fields of the XMP packet. `keywords` are only
+    counted: they describe a photo as a caption does, and are left out.
+    """
+
+    kind: str = ""
     captions: dict[str, str] = field(default_factory=dict)
-    rights: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    credits: dict[iptc.Field, str] = field(default_factory=dict)
+    named: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    credits: dict[iptc.Field, tuple[str, ...]] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
-    exif: dict[int, Any] = field(default_factory=dict)
-    details: dict[int, Any] = field(default_factory=dict)
-    gps: dict[int, Any] = field(default_factory=dict)
+    exif: Block = field(default_factory=Block)
+    gps: tiff.Directory = field(default_factory=dict)
     orientation: int = 1
+    keywords: frozenset[str] = frozenset()
     marked: bool = False
     motion: bool = False
 
     def _caption(self, place: str, text: str) -> None:
-        text = " ".join(text.replace("\0", " ").split())
-        if text and not NO_CAPTION.fullmatch(text):
+        text = " ".join(text.encode("utf-8", "ignore").decode().replace("\0", " ").split())
+        if not is_no_caption(text):
             self.captions[place] = text
 
 
-def read_metadata(image: ImageFile.ImageFile) -> Metadata:
-    """Of a loaded picture; damaged parts read as absent."""
-    found = Metadata()
+def read_metadata(image: ImageFile.ImageFile, file: BufferedIOBase | None = None) -> Metadata:
+    """Of a picture, and of the file it was opened from where that is a TIFF; damaged parts read as absent."""
+    found = Metadata(kind=image.format or "")
     packet = image.info.get("xmp") or b""
     packet = packet.encode() if isinstance(packet, str) else bytes(packet)
     found.marked = is_marked(packet)
     found.motion = b"MotionPhoto" in packet or b"MicroVideo" in packet
-    named = read_xmp(packet)
-    found.rights = {name: values for name, values in named.items() if name in XMP_RIGHTS}
+    found.named = read_xmp(packet)
     for name in XMP_CAPTIONS:
-        found._caption(f"xmp:{name}", named.get(name, ("",))[0])
+        found._caption(f"xmp:{name}", found.named.get(name, ("",))[0])
+    found.keywords = frozenset(word for name in KEYWORDS for word in found.named.get(name, ()))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of damage; the fields it cannot read are left out
         _read_iptc(image, found)
-        _read_exif(image, found)
+        _read_exif(image, file, found)
     _read_texts(image, found)
     return found
 
@@ -83,54 +74,53 @@ def read_metadata(image: ImageFile.ImageFile) -> Metadata:
 def _read_iptc(image: ImageFile.ImageFile, found: Metadata) -> None:
     try:
         fields = IptcImagePlugin.getiptcinfo(image) or {}
-    except (SyntaxError, ValueError, TypeError, AttributeError, OSError):
-        return
-    utf8 = fields.get((1, 90)) == iptc.UTF8
-    for dataset in iptc.CAPTIONS:
-        found._caption(f"iptc:{dataset[1]}", iptc.text_of(fields.get(dataset), utf8))
-    for dataset in iptc.RIGHTS:
-        if text := iptc.text_of(fields.get(dataset), utf8).strip("\0 "):
-            found.credits[dataset] = text
-
-
-def _read_exif(image: ImageFile.ImageFile, found: Metadata) -> None:
-    try:
-        exif = image.getexif()
-        details, gps = dict(exif.get_ifd(EXIF)), dict(exif.get_ifd(GPS))
     except Exception:  # hostile bytes: Pillow's parser raises nearly anything
         return
-    found.exif = {tag: exif[tag] for tag in KEPT & set(exif)}
-    found.details = {tag: details[tag] for tag in KEPT_EXIF & set(details)}
-    found.gps = gps
-    orientation = exif.get(ORIENTATION)
-    found.orientation = orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
-    description = exif.get(DESCRIPTION)
-    found._caption("exif:010e", _mended(description) if isinstance(description, str) else "")
-    found._caption("exif:9286", _comment_text(details.get(USER_COMMENT)))
-    for tag in WIDE:
-        value = exif.get(tag)
-        data = bytes(value) if isinstance(value, bytes | tuple) else b""
-        found._caption(f"exif:{tag:04x}", data.decode("utf-16-le", errors="ignore"))
+    for dataset in iptc.CAPTIONS:
+        found._caption(f"iptc:{dataset[1]}", next(iter(iptc.texts_of(fields.get(dataset))), ""))
+    for dataset in iptc.KEPT:
+        if texts := iptc.texts_of(fields.get(dataset)):
+            found.credits[dataset] = texts
+    found.keywords |= set(iptc.texts_of(fields.get(iptc.KEYWORDS)))
 
 
-def _mended(text: str) -> str:
-    """EXIF text that was UTF-8 all along, as most programs write it; Pillow reads Latin-1."""
+def _read_exif(image: ImageFile.ImageFile, file: BufferedIOBase | None, found: Metadata) -> None:
+    block, turned = _block_of(image, file)
+    if block is None:
+        return
+    found.exif, found.gps = exif.kept(block), block.gps
+    found.orientation = turned or exif.orientation(block)
+    found.keywords |= set(exif.keywords(block))
+    for place, text in exif.captions(block):
+        found._caption(f"exif:{place}", text)
+
+
+def _block_of(image: ImageFile.ImageFile, file: BufferedIOBase | None) -> tuple[Block | None, int]:
+    """The EXIF of a picture as its file has it, and its orientation where something else tells that (else 0)."""
+    if image.format == "TIFF":
+        return (tiff.read_tiff(file, exif.READ) if file else None), _left_to_turn(image)
+    if image.format == "AVIF":  # Pillow writes its EXIF anew, and what is not ASCII as question marks
+        data, turned = image._decoder.get_info()[4:6]  # type: ignore[attr-defined]
+        return tiff.read_block(bytes(data or b"")) or Block(), int(turned)
+    data = image.info.get("exif") or _hex_profile(image.info.get("Raw profile type exif"))
+    return (tiff.read_block(bytes(data)) if isinstance(data, bytes) else None), 0
+
+
+def _left_to_turn(image: ImageFile.ImageFile) -> int:
+    """The orientation of a TIFF as it is in memory: Pillow turns it upright when it loads the pixels."""
     try:
-        return text.encode("latin-1").decode()
-    except UnicodeError:
-        return text
+        found = image.getexif().get(exif.ORIENTATION)
+    except Exception:  # hostile bytes: Pillow's parser raises nearly anything
+        return 1
+    return int(found) if isinstance(found, int) and 1 <= found <= 8 else 1
 
 
-def _comment_text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, bytes):
-        return ""
-    charset = CHARSETS.get(value[:8])
-    if charset == "utf-16" and value[8:10] not in (b"\xff\xfe", b"\xfe\xff"):
-        zeros = value[8::2].count(0), value[9::2].count(0)  # most text is Latin: the zeros tell the byte order
-        charset = "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
-    return (value[8:] if charset else value).decode(charset or "utf-8", errors="ignore")
+def _hex_profile(text: object) -> bytes:
+    """The EXIF that ImageMagick keeps in a text of a PNG: a name, a length, and lines of hexadecimal digits."""
+    try:
+        return bytes.fromhex("".join(str(text or "").split("\n")[3:]))
+    except ValueError:
+        return b""
 
 
 def _read_texts(image: ImageFile.ImageFile, found: Metadata) -> None:
@@ -141,44 +131,67 @@ def _read_texts(image: ImageFile.ImageFile, found: Metadata) -> None:
     found.texts = {name: str(texts[name]) for name in PNG_RIGHTS if name in texts}
     comment = image.info.get("comment", b"")
     if image.format == "JPEG" and isinstance(comment, bytes):
-        found._caption("exif:comment", comment.decode("utf-8", errors="replace"))
+        found._caption("exif:comment", exif.text_of(comment))
 
 
 @dataclass(frozen=True)
 class Written:
-    """The metadata of a new file: EXIF, an XMP packet, IPTC records (may be empty), PNG texts, a JPEG comment."""
+    """The metadata of a new file: EXIF, an XMP packet, IPTC records (may be empty), PNG texts, a JPEG comment.
 
-    exif: Image.Exif
+    `notes` say where the caption could not be written.
+    """
+
+    exif: Block
     xmp: bytes
     iptc: bytes
     texts: dict[str, str]
     comment: bytes
+    notes: tuple[str, ...] = ()
 
 
 def new_metadata(old: Metadata, caption: str, size: tuple[int, int], settings: PhotoSettings) -> Written:
-    """What the protected file of width x height `size` gets: `caption` wherever `old` had one, alike everywhere."""
-    places = set(old.captions) if caption else set()
-    exif = Image.Exif()
-    for tag, value in old.exif.items():
-        exif[tag] = value
-    exif[ORIENTATION] = 1
-    details = exif.get_ifd(EXIF)
-    details |= old.details | {WIDTH: size[0], HEIGHT: size[1]}
-    if "exif:010e" in places:
-        exif[DESCRIPTION] = caption.encode()
-    if "exif:9286" in places:
-        details[USER_COMMENT] = b"UNICODE\0" + caption.encode("utf-16-be")
-    for tag in WIDE:
-        if f"exif:{tag:04x}" in places:
-            exif[tag] = caption.encode("utf-16-le") + b"\0\0"
-    if settings.keep_gps and old.gps:
-        exif.get_ifd(GPS).update(old.gps)
-    named = [place.partition(":")[2] for place in old.captions if place.startswith("xmp:") and caption]
-    fields = old.credits | {field: caption for field in iptc.CAPTIONS if f"iptc:{field[1]}" in places}
+    """What the protected file of width x height `size` gets: `caption` wherever `old` had one, alike everywhere.
+
+    Raises ValueError where what is kept is more than a JPEG can hold.
+    """
+    places = [place for place in old.captions if caption]
+    new = _written(old, caption, places, size, settings)
+    if old.kind != "JPEG":
+        return new
+    if len(new.iptc) > SEGMENT - IPTC_HEAD:
+        raise ValueError("expected IPTC texts of at most 64 kB, found more; make them shorter")
+    for start, name, limit in (("exif:", "EXIF", SEGMENT), ("xmp:", "XMP", SEGMENT - XMP_HEAD)):
+        data = tiff.write_block(new.exif) if name == "EXIF" else new.xmp
+        if len(data) > limit or (name == "EXIF" and len(new.comment) > limit):
+            places = [place for place in places if not place.startswith(start)]
+            note = f"the caption is too long for {name} in a JPEG, and is left out there"
+            new = replace(_written(old, caption, places, size, settings), notes=(*new.notes, note))
+            if len(tiff.write_block(new.exif) if name == "EXIF" else new.xmp) > limit:
+                raise ValueError(f"expected {name} of at most 64 kB, found more; make its texts shorter")
+    return new
+
+
+def _written(
+    old: Metadata, caption: str, places: list[str], size: tuple[int, int], settings: PhotoSettings
+) -> Written:
+    block = exif.with_caption(old.exif, caption, {place[5:] for place in places if place.startswith("exif:")})
+    block = replace(exif.upright(block, size), gps=old.gps if settings.keep_gps else {})
+    if old.kind == "AVIF":  # Pillow would write a block with an orientation anew
+        block.main.pop(exif.ORIENTATION, None)
+    if old.kind == "TIFF":
+        block.main = {tag: entry for tag, entry in block.main.items() if tag not in exif.OF_JPEG}
+    named = [place[4:] for place in places if place.startswith("xmp:")]
+    fields = {field: (caption,) for field in iptc.CAPTIONS if f"iptc:{field[1]}" in places}
     return Written(
-        exif=exif,
-        xmp=write_xmp(named, caption, old.rights, settings.opt_out),
-        iptc=iptc.write_iptc(fields),
+        exif=block,
+        xmp=write_xmp(named, caption, kept_fields(old.named, settings.keep_gps), settings.opt_out),
+        iptc=iptc.write_iptc(old.credits | fields),
         texts=old.texts | {name: caption for name in PNG_TEXTS if f"exif:text {name}" in places},
         comment=caption.encode() if "exif:comment" in places else b"",
     )
+
+
+def kept_fields(named: Mapping[str, tuple[str, ...]], keep_gps: bool) -> dict[str, tuple[str, ...]]:
+    """Of the fields of an XMP packet those that a new one gets too."""
+    wanted = XMP_KEPT | (PLACE if keep_gps else {})
+    return {name: values for name, values in named.items() if name in wanted}

@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, ParseError
 from xml.sax.saxutils import escape
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
 
 MARK = "urn:protect-pairs:xmp:1.0/"  # the namespace by which the tool knows its own files
 PROHIBITED = "http://ns.useplus.org/ldf/vocab/DMI-PROHIBITED-AIMLTRAINING"
@@ -16,6 +19,9 @@ SPACES = {
     "xmpRights": "http://ns.adobe.com/xap/1.0/rights/",
     "tiff": "http://ns.adobe.com/tiff/1.0/",
     "exif": "http://ns.adobe.com/exif/1.0/",
+    "xmp": "http://ns.adobe.com/xap/1.0/",
+    "lr": "http://ns.adobe.com/lightroom/1.0/",
+    "digiKam": "http://www.digikam.org/ns/1.0/",
     "plus": "http://ns.useplus.org/ldf/xmp/1.0/",
     "protect": MARK,
 }
@@ -29,31 +35,38 @@ CAPTIONS = {  # in the order in which they count
     "tiff:ImageDescription": LANGUAGES,
     "exif:UserComment": LANGUAGES,
 }
-RIGHTS = {
+KEPT = {  # rights and ratings, which go into every new packet
     "dc:creator": LIST,
     "dc:rights": LANGUAGES,
+    "photoshop:AuthorsPosition": TEXT,
     "photoshop:Credit": TEXT,
+    "photoshop:Source": TEXT,
     "photoshop:DateCreated": TEXT,
     "xmpRights:Marked": TEXT,
     "xmpRights:UsageTerms": LANGUAGES,
     "xmpRights:WebStatement": TEXT,
+    "xmp:Rating": TEXT,
+    "xmp:Label": TEXT,
 }
+PLACE = dict.fromkeys(  # kept where the user wants it
+    ("exif:GPSLatitude", "exif:GPSLongitude", "exif:GPSAltitude", "exif:GPSAltitudeRef", "exif:GPSVersionID"), TEXT
+)
+KEYWORDS = ("dc:subject", "lr:hierarchicalSubject", "digiKam:TagsList")  # read to say that they are left out
+FORMS = CAPTIONS | KEPT | PLACE
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def read_xmp(packet: bytes) -> dict[str, tuple[str, ...]]:
-    """The captions and rights of a packet by name, `dc:description` and the like; damage reads as nothing.
+    """The fields named above by name, `dc:description` and the like; damage reads as nothing.
 
     Of a text in several languages the default one comes first.
     """
-    text = packet.strip(b"\0 \r\n\t\xef\xbb\xbf")
-    if not text or b"<!DOCTYPE" in text or b"<!ENTITY" in text:  # entities are how XML bombs are built
-        return {}
     try:
-        root = ElementTree.fromstring(text)
-    except (ElementTree.ParseError, ValueError, LookupError):
+        root = fromstring(_utf8(packet), forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError, LookupError):
         return {}
-    known = {f"{{{SPACES[name.partition(':')[0]]}}}{name.partition(':')[2]}": name for name in CAPTIONS | RIGHTS}
+    names = (*FORMS, *KEYWORDS)
+    known = {f"{{{SPACES[name.partition(':')[0]]}}}{name.partition(':')[2]}": name for name in names}
     found: dict[str, tuple[str, ...]] = {}
     for about in root.iter(f"{{{RDF}}}Description"):
         for tag, value in about.attrib.items():
@@ -66,7 +79,16 @@ def read_xmp(packet: bytes) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _values(element: ElementTree.Element) -> tuple[str, ...]:
+def _utf8(packet: bytes) -> bytes:
+    """The packet without what may stand around its XML, in UTF-8: one in UTF-16 has a zero in each pair of bytes."""
+    if packet[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        packet = packet.decode("utf-16", errors="replace").encode()
+    elif packet[:2] in (b"<\0", b"\0<"):
+        packet = packet.decode("utf-16-le" if packet[1] == 0 else "utf-16-be", errors="replace").encode()
+    return packet.strip(b"\0 \r\n\t\xef\xbb\xbf")
+
+
+def _values(element: Element) -> tuple[str, ...]:
     items = list(element.iter(f"{{{RDF}}}li")) or [element]
     items.sort(key=lambda item: item.get(LANGUAGE) != "x-default")
     return tuple(text for item in items if (text := "".join(item.itertext()).strip()))
@@ -77,10 +99,11 @@ def is_marked(packet: bytes) -> bool:
     return MARK.encode() in packet
 
 
-def write_xmp(captions: Iterable[str], caption: str, rights: Mapping[str, tuple[str, ...]], opt_out: bool) -> bytes:
-    """A packet with `caption` in the fields `captions`, the rights given, the mark, and the opt-out if wanted."""
+def write_xmp(captions: Iterable[str], caption: str, kept: Mapping[str, tuple[str, ...]], opt_out: bool) -> bytes:
+    """A packet with `caption` in the fields `captions`, other fields as given, the mark, the opt-out if wanted."""
     properties = [_property(name, CAPTIONS[name], (caption,)) for name in captions]
-    properties += [_property(name, RIGHTS[name], values) for name, values in rights.items() if name in RIGHTS]
+    others = {name: values for name, values in kept.items() if name in FORMS and name not in CAPTIONS}
+    properties += [_property(name, FORMS[name], values) for name, values in others.items()]
     if opt_out:
         properties.append(_property("plus:DataMining", TEXT, (PROHIBITED,)))
     properties.append(_property("protect:Protected", TEXT, ("True",)))

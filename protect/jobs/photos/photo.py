@@ -78,7 +78,7 @@ def protect_photo(
     record = PhotoRecord(
         name=entry.name,
         status="protected",
-        reason="; ".join((*still.notes, *made.notes)),
+        reason="; ".join((*still.notes, *new.notes, *made.notes)),
         caption_before=caption.text,
         caption=text,
         caption_from=caption.source,
@@ -92,7 +92,7 @@ def protect_photo(
         lowered=fit.lowered or made.scale < 1,
         written=len(made.data),
     )
-    return Protected(record, made.data, new_sidecars(entry, texts, text, settings.opt_out))
+    return Protected(record, made.data, new_sidecars(entry, texts, text, settings))
 
 
 def noise_of(protector: Protector, image: Image.Image, caption: str) -> tuple[np.ndarray, Words, int]:

@@ -47,7 +47,7 @@ def full_jpeg(photo_bytes, seed=0):
     packet = packet.replace(b"urn:protect-pairs", b"urn:other").replace(
         b"<?xpacket end", b"<!--MotionPhoto--><?xpacket end"
     )
-    extra = jpeg_segment(write_iptc({(2, 120): CLEAN}))
+    extra = jpeg_segment(write_iptc({(2, 120): (CLEAN,)}))
     data = photo_bytes(
         size=(96, 72), seed=seed, exif=exif, xmp=packet, extra=extra, comment=CLEAN.encode(), quality=92
     )
