@@ -4,7 +4,8 @@ r"""The verifier's standard report on collage-64: what is left after countermeas
 
 Further parts, whose runs are found again:
 
-    python benchmarks/verdict.py --part even --methods "" --rows even-looks,clean:even-looks --mix 1
+    python benchmarks/verdict.py --part colour --methods "" --mix 1 \
+        --rows colour-normalisation,clean:colour-normalisation
     python benchmarks/verdict.py --part seeds --seeds 3 --methods "" --rows none --mix 1
     python benchmarks/verdict.py --part longer --methods "" --rows longer,clean:longer --mix 1
     python benchmarks/verdict.py --claim em --part em --methods "" --mix 0.1,0.5 \
@@ -40,8 +41,8 @@ METHODS: dict[str, list[str]] = {
     "random": ["--method", "random"],
 }
 ROWS = "scraper-chain,jpeg-75,grayscale,strong-augmentation,clean:strong-augmentation,half-words,"
-ROWS += "deduplicate-prefixes,subtract-content-means,remove-stripes,level-directions,clean:level-directions,"
-ROWS += "even-looks,clean:even-looks,level-and-strip"
+ROWS += "deduplicate-prefixes,caption-regression,notch-filter,spectral-whitening,clean:spectral-whitening,"
+ROWS += "colour-normalisation,clean:colour-normalisation,whiten-and-deduplicate"
 
 
 def main() -> None:
@@ -102,7 +103,7 @@ def rows_of(details: dict[str, Any]) -> list[dict[str, Any]]:
             **{moment: share[moment] for moment in ("last", "best")},
             **{f"{moment} R@10 %": 100 * score(details, share, moment) for moment in ("last", "best")},
         }
-        for share in clean + details["clean_gain_kept"]
+        for share in clean + details["retained_gain"]
     ]
 
 

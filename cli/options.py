@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 import click
 
@@ -38,6 +39,8 @@ def _option(field: Field, default: Any) -> Callable[[Any], Any]:
     default = (field.default if field.default is not MISSING else None) if default is None else default
     name = "--" + field.name.replace("_", "-")
     kind: Any = CommaList(type(default[0]) if default else str) if isinstance(default, tuple) else type(default)
+    if default is None:
+        kind = next(one for one in get_args(field.type) if one is not NoneType)  # of `int | None`, int
     if field.metadata["choices"] and default != "":
         kind = click.Choice(list(field.metadata["choices"]))
     elif field.metadata["choices"]:
@@ -46,7 +49,7 @@ def _option(field: Field, default: Any) -> Callable[[Any], Any]:
         name, kind = f"{name}/--no-{field.name.replace('_', '-')}", None
     shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
     return click.option(
-        name, field.name, default=default, type=kind, show_default=str(shown) if shown != "" else False,
+        name, field.name, default=default, type=kind, show_default=str(shown) if shown not in ("", None) else False,
         help=field.metadata["help"],
     )  # fmt: skip
 

@@ -184,19 +184,32 @@ SHARES = {
 def comparison() -> Callable[..., Any]:
     """comparison({row: share of the clean gain}, seeds=1, gain=0.6, **fields): a finished verification, made up."""
     from protect.clip.retrieval import chance
-    from protect.verify.result import MANDATORY, Arm, Cheap, Comparison, EpochResult, Run, Source
+    from protect.verify.countermeasures import COUNTERMEASURES
+    from protect.verify.records import MANDATORY, Arm, Cheap, EpochResult, Group, Pictures, Run, Source
+    from protect.verify.result import Comparison
+    from protect.verify.runs.controls import CONTROLS
 
     def epoch(number: int, score: float) -> EpochResult:
-        recalls = {f"{way}_retrieval_recall@{k}": score for way in ("image", "text") for k in (1, 5, 10)}
-        ranks = {f"{way}_retrieval_median_rank": round(100 - 90 * score) + 0.0 for way in ("image", "text")}
-        return EpochResult(number, 4 - 3 * score if number else None, recalls | ranks, 1.5)
+        ways = ("image", "text")
+        metrics = {f"{way}_retrieval_recall@{k}": score for way in ways for k in (1, 5, 10)}
+        metrics |= {f"{way}_retrieval_median_rank": round(100 - 90 * score) + 0.0 for way in ways}
+        metrics |= {f"{way}_retrieval_mean_percentile_rank": 0.475 + score / 2 for way in ways}
+        hits = tuple(float(i < 200 * score) for i in range(200))
+        pictures = Pictures(hits, tuple(0.475 + score / 2 for _ in hits))
+        return EpochResult(number, 4 - 3 * score if number else None, metrics, 1.5, pictures=pictures)
+
+    deeds = {row.name: row.deed for row in (*CONTROLS, *COUNTERMEASURES.values())}
 
     def arm(name: str) -> Arm:
-        kinds = {"other": "extra"} | dict.fromkeys(MANDATORY, "mandatory")
-        starts = {"mix-": "dilution", "absent-": "dilution", "clean:": "twin"}
-        kind = kinds.get(name) or next((k for s, k in starts.items() if name.startswith(s)), "countermeasure")
-        claim = kind == "countermeasure" or name in CLAIMS
-        return Arm(name, kind, claim, 800, 0, {"00000.tar": f"{len(name):064x}"}, f"note on {name}")
+        groups = {"other": Group.FURTHER} | dict.fromkeys(MANDATORY, Group.MANDATORY)
+        starts = {"mix-": Group.MIXTURE, "absent-": Group.MIXTURE, "clean:": Group.CONTROL}
+        known = (group for start, group in starts.items() if name.startswith(start))
+        group = groups.get(name) or next(known, Group.COUNTERMEASURE)
+        claim = group is Group.COUNTERMEASURE or name in CLAIMS
+        slow = name in COUNTERMEASURES and COUNTERMEASURES[name].slow
+        percent = float(name.partition("-")[2]) if group is Group.MIXTURE else None
+        about = (f"note on {name}", deeds.get(name, ""), slow, percent, not name.startswith("absent-"))
+        return Arm(name, group, claim, 800, 0, {"00000.tar": f"{len(name):064x}"}, *about)
 
     def make(shares: Mapping[str, float] = SHARES, seeds: int = 1, gain: float = 0.6, **fields: Any) -> Comparison:
         guess = chance([1] * 200)
@@ -213,7 +226,7 @@ def comparison() -> Callable[..., Any]:
         cheap = Cheap(("00000.tar: field url",), {"CLIP": 1.0, "BERT": 0.9996}, 8.0, 32.5, 0.93, 41.0, 0.99, 0.97,
                       {"cnn": 0.99, "words": 0.71}, probe_clean=0.06)  # fmt: skip
         whole = {
-            "settings": {"seeds": seeds, "epochs": 4, "attackers": ("tiny-resnet", "tiny-vit"), "require": ""},
+            "settings": {"seeds": seeds, "epochs": 4, "attackers": ("tiny-resnet", "tiny-vit"), "require": None},
             "versions": {"protect": "1.0", "torch": "2"},
             "test": Source("test", 200, 1, {"test.tar": "ab" * 32}),
             "arms": tuple(map(arm, shares)),

@@ -1,4 +1,4 @@
-"""The comparison: every row, attacker and seed by one recipe; finished runs are kept for a restart."""
+"""The comparison: every row, attacker and seed by one recipe; finished runs are stored for a restart."""
 
 import json
 import platform
@@ -18,33 +18,22 @@ from protect.settings.verify import VerifySettings
 from protect.verify.attackers.train import attacker_size
 from protect.verify.checks.quick import cheap
 from protect.verify.countermeasures import COUNTERMEASURES
-from protect.verify.reading.test_set import find_unseen
+from protect.verify.reading.test_set import find_held_out
+from protect.verify.records import CLEAN, MATCHED, PROTECTED, TEST, Arm, Cheap, Group, Run, Source
 from protect.verify.report import save
-from protect.verify.result import (
-    CLEAN,
-    MANDATORY,
-    PROTECTED,
-    TEST,
-    TWIN,
-    Arm,
-    Cheap,
-    Comparison,
-    Run,
-    Source,
-    mix_names,
-)
-from protect.verify.runs.build import content, digest
-from protect.verify.runs.controls import inapplicable, notes
-from protect.verify.runs.data import _Data
-from protect.verify.runs.plan import Plan, Row, whole_plan, within
+from protect.verify.result import Comparison
+from protect.verify.runs.build import digest
+from protect.verify.runs.data import Data, scaled
+from protect.verify.runs.plan import Plan, needless, strong_not_run, whole_plan, within
+from protect.verify.runs.row import Row
 from protect.verify.runs.run_store import RunStore
-from protect.verify.runs.schedule import Group, Schedule, Training
+from protect.verify.runs.schedule import RowTrainings, Schedule, Training
 from protect.verify.runs.sources import hashes, sample_pairs
 from protect.verify.runs.timing import Stopwatch
 from protect.verify.runs.workers import Workers, cores
 
 PACKAGES = ("torch", "open_clip_torch", "pillow", "webdataset")
-RECIPE = ("epochs", "batch", "learning_rate", "weight_decay", "size", "pretrained", "device")
+RECIPE = ("epochs", "batch", "learning_rate", "weight_decay", "size", "augment", "pretrained", "device")
 
 
 def compare(
@@ -59,8 +48,8 @@ def compare(
     """Trains every attacker on every row: the same keys, number of steps and recipe in all.
 
     Sources are as for `scrape`; `arms` are further protected files, by name. Without `test`, about a tenth of
-    the keys of `clean` is held out of every arm, and its clean pairs are the test. With `out`, finished runs are
-    kept in out/runs.jsonl, where a hash of all that decides them finds them again, and the reports are written.
+    the keys of `clean` is held out of every row, and its clean pairs are the test. With `out`, finished runs are
+    stored in out/runs.jsonl, where a hash of all that decides them finds them again, and the reports are written.
     Raises ValueError for data that cannot be compared.
     """
     begin, extra = perf_counter(), dict(arms or {})
@@ -69,33 +58,35 @@ def compare(
     _check_names(plan, extra)
     sources = {CLEAN: clean, PROTECTED: protected, **extra}
     files = hashes(sources, test)
-    checked, kept = _checked(clean, protected, settings, progress), RunStore(out)
+    checked, store = _checked(clean, protected, settings, progress), RunStore(out)
     with TemporaryDirectory(prefix="protect-verify-") as folder, _workers(settings, progress) as workers:
-        data = _Data.read(sources, files, settings, find_unseen(clean, test, settings.limit), Path(folder))
-        without = inapplicable(data.first.found)
-        plan = replace(plan, rows=tuple(row for row in plan.rows if row.name not in without))
+        held_out, regimes = find_held_out(clean, test, settings.limit), [row.regime for row in plan.rows]
+        data = Data.read(sources, files, settings, held_out, regimes, Path(folder))
+        without = needless(plan, data.first.differences)
+        plan = plan.only(row.name for row in plan.rows if row.name not in without)
         plan = _affordable(plan, data, settings, workers.jobs, out)
         data = data.limited(plan.pairs)
         settings = replace(settings, seeds=plan.seeds, epochs=plan.epochs, limit=plan.pairs)
         groups = _groups(plan, data, settings)
-        schedule = Schedule(data.materials, data.judged, settings, kept, workers)
+        schedule = Schedule(data.materials, data.judged, settings, store, workers)
         schedule.run(groups)
     rows = [row for row in plan.rows if row.name not in schedule.failed]
-    found = Comparison(
+    comparison = Comparison(
         settings=asdict(settings),
         versions=_versions(settings),
         test=Source(TEST, len(data.test), data.test.skipped, files[TEST]),
-        arms=tuple(_arm(row, data, groups, kept) for row in rows),
+        arms=tuple(_arm(row, data, groups, store) for row in rows),
         chance=chance([len(captions) for captions in data.test.captions]),
-        runs=tuple(_runs(rows, groups, kept)),
+        runs=tuple(_runs(rows, groups, store)),
         cheap=checked,
         left_out=(*plan.left_out, *(f"{name}: {why}" for name, why in schedule.failed.items()), *data.repeated),
         seconds=perf_counter() - begin,
         inapplicable=without,
+        not_run=tuple(strong_not_run(rows)),
     )
     if out is not None:
-        save(found, out, sample_pairs(clean, protected))
-    return found
+        save(comparison, out, sample_pairs(clean, protected))
+    return comparison
 
 
 def check(
@@ -107,7 +98,7 @@ def check(
 ) -> Comparison:
     """What the files show without any training, in seconds; with `out`, reports are written there."""
     begin = perf_counter()
-    found = Comparison(
+    comparison = Comparison(
         settings=asdict(settings),
         versions=_versions(settings),
         test=Source(TEST, 0, 0, {}),
@@ -118,21 +109,21 @@ def check(
         seconds=perf_counter() - begin,
     )
     if out is not None:
-        save(found, out, sample_pairs(clean, protected))
-    return found
+        save(comparison, out, sample_pairs(clean, protected))
+    return comparison
 
 
 def _checked(clean: str, protected: str, settings: VerifySettings, progress: Callable[[str], None]) -> Cheap:
     begin = perf_counter()
     size = max(attacker_size(name, settings) for name in settings.attackers)
-    found = cheap(clean, protected, size, settings.attackers)
+    checked = cheap(clean, protected, size, settings.attackers)
     progress(f"checks without training: {perf_counter() - begin:.1f} s")
-    return found
+    return checked
 
 
 def _check_names(plan: Plan, arms: Mapping[str, str]) -> None:
-    reserved = {TEST, *MANDATORY, *COUNTERMEASURES, *(row.name for row in plan.rows if row.group == "dilution")}
-    if taken := sorted(name for name in arms if name in reserved or name.startswith(TWIN)):
+    reserved = {TEST, *COUNTERMEASURES, *(row.name for row in plan.rows if row.group is not Group.FURTHER)}
+    if taken := sorted(name for name in arms if name in reserved or name.startswith(MATCHED)):
         raise ValueError(
             f"arms: expected names of their own, got {', '.join(taken)}, which the verifier uses; rename"
         )
@@ -144,84 +135,79 @@ def _workers(settings: VerifySettings, progress: Callable[[str], None]) -> Worke
     return Workers(jobs, device, progress)
 
 
-def _affordable(plan: Plan, data: _Data, settings: VerifySettings, jobs: int, out: Path | None) -> Plan:
-    """The plan, cut to the budget if there is one; kept beside the runs, so that a restart cuts alike."""
-    if not settings.budget:
+def _affordable(plan: Plan, data: Data, settings: VerifySettings, jobs: int, out: Path | None) -> Plan:
+    """The plan, cut to the budget if there is one; stored beside the runs, so that a restart makes the same cut."""
+    if settings.budget is None:
         return plan
     wanted = {k: v for k, v in asdict(settings).items() if k not in ("jobs", "require")}
-    without = sorted(inapplicable(data.first.found))
-    asked = digest(data.files, wanted, *([without] if without else []))
+    asked = digest(data.files, wanted, [row.name for row in plan.rows])
     path = None if out is None else out / "plan.json"
     if path is not None and path.exists():
-        known = json.loads(path.read_text(encoding="utf-8"))
-        if known.pop("asked") == asked:
-            return Plan(
-                tuple(Row(**row) for row in known.pop("rows")), **known | {"left_out": tuple(known["left_out"])}
-            )
-    trained = {name: (data.materials[size].clean, data.judged[size]) for name, size in data.sizes.items()}
-    watch = Stopwatch(trained, settings, jobs)
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored.pop("asked") == asked:
+            cut = plan.only(stored.pop("rows"))
+            return replace(cut, **stored | {"left_out": tuple(stored["left_out"])})
+    watch = Stopwatch(data, settings, jobs)
     plan = within(plan, watch.seconds, 60 * settings.budget, len(data.first.clean), settings.batch)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps({"asked": asked, **asdict(plan)}, indent=1).encode())
+        rows = {"asked": asked, "rows": [row.name for row in plan.rows]}
+        numbers = {"seeds": plan.seeds, "epochs": plan.epochs, "pairs": plan.pairs, "left_out": plan.left_out}
+        write_whole(path, json.dumps(rows | numbers, indent=1).encode())
     return plan
 
 
-def _groups(plan: Plan, data: _Data, settings: VerifySettings) -> list[Group]:
+def _groups(plan: Plan, data: Data, settings: VerifySettings) -> list[RowTrainings]:
     """The trainings of every row and size, mandatory rows first."""
     groups = []
     for row in plan.rows:
-        for size, material in data.materials.items():
-            files = [data.files[name] for name in (CLEAN, _source(row), TEST)]
-            hashed = [*files, len(data.test), data.unseen.held_out]
-            about = digest(hashed, material.clean.keys, content(row, material, settings))
+        for size in dict.fromkeys(data.sizes.values()):
+            at = scaled(size, row.regime)
+            material, recipe = data.materials[at], row.regime.applied(settings, at)
+            files = [data.files[name] for name in (CLEAN, row.reference, TEST)]
+            hashed = [*files, len(data.test), data.held_out.from_clean]
+            about = digest(hashed, material.clean.keys, row.content(material, settings))
             attackers = [name for name in data.sizes if data.sizes[name] == size]
             trainings = tuple(
-                Training(_identity(about, row, name, seed, settings), row, name, seed)
+                Training(_identity(about, row, name, seed, recipe), row, name, seed)
                 for name in attackers
                 for seed in range(plan.seeds)
             )
-            groups.append(Group(row, size, len(material.clean) // settings.batch, trainings))
+            groups.append(RowTrainings(row, at, len(material.clean) // recipe.batch, trainings))
     return groups
 
 
 def _identity(about: str, row: Row, attacker: str, seed: int, settings: VerifySettings) -> str:
     """A hash of what decides a run's outcome: data, recipe, attacker, seed, version of this tool."""
-    recipe = {name: getattr(settings, name) for name in RECIPE} | {"epochs": row.times * settings.epochs}
-    view = row.view or settings.augment
-    return digest(protect.__version__, about, recipe, view, row.lesson, attacker, seed)
+    recipe = {name: getattr(settings, name) for name in RECIPE}
+    return digest(protect.__version__, about, recipe, row.regime.defence, row.transforms_test, attacker, seed)
 
 
-def _runs(rows: Sequence[Row], groups: Sequence[Group], kept: RunStore) -> list[Run]:
+def _runs(rows: Sequence[Row], groups: Sequence[RowTrainings], store: RunStore) -> list[Run]:
     """Of every row, its runs by attacker and seed; rows of equal content have the same ones."""
     names = {row.name for row in rows}
     trainings = [training for group in groups if group.row.name in names for training in group.trainings]
-    found = [(training, kept.get(training.identity)) for training in trainings]
-    return [replace(run, arm=training.row.name) for training, run in found if run is not None]
+    runs = [(training, store.get(training.identity)) for training in trainings]
+    return [replace(run, arm=training.row.name) for training, run in runs if run is not None]
 
 
-def _arm(row: Row, data: _Data, groups: Sequence[Group], kept: RunStore) -> Arm:
-    first = next(run for run in _runs([row], groups, kept))
-    said = notes(data.first.found).get(row.name, "")
-    if row.group == "countermeasure":
-        said = COUNTERMEASURES[row.name].help
-    elif row.group == "twin":
-        said = f"clean files; {COUNTERMEASURES[row.name.removeprefix(TWIN)].help}"
-    elif row.group == "dilution":
-        rest = "the others clean" if row.name.startswith("mix") else "the owner's pairs left out"
-        said = f"{row.percent:g} % of the pairs are the owner's; {rest}"
-    elif row.group == "extra":
-        said = "further files, as published"
-    dropped = first.dropped_pairs, first.dropped_words
-    return Arm(row.name, row.group, row.claim, first.pairs, first.skipped, data.files[_source(row)], said, *dropped)
-
-
-def _source(row: Row) -> str:
-    """Whose pictures a row has, beside clean ones."""
-    if row.group == "extra":
-        return row.name
-    of_clean = row.name in MANDATORY[:3] or row.group == "twin" or row.name == mix_names(row.percent)[1]
-    return CLEAN if of_clean else PROTECTED
+def _arm(row: Row, data: Data, groups: Sequence[RowTrainings], store: RunStore) -> Arm:
+    first = next(run for run in _runs([row], groups, store))
+    return Arm(
+        row.name,
+        row.group,
+        row.claim,
+        first.pairs,
+        first.skipped,
+        data.files[row.reference],
+        row.note(data.first.differences),
+        row.deed,
+        row.slow,
+        row.percent,
+        row.with_owner,
+        first.dropped_pairs,
+        first.dropped_words,
+    )
 
 
 def _versions(settings: VerifySettings) -> dict[str, str]:

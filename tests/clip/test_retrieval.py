@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from protect.clip import retrieval as metrics
-from protect.clip.retrieval import chance, retrieval
+from protect.clip.retrieval import chance, ranks, retrieval
 
 
 def features(count, seed, width=4):
@@ -34,17 +34,33 @@ def test_retrieval_agrees_with_sorting_by_hand(monkeypatch, chunk):
     owner = owner[torch.randperm(len(owner), generator=torch.Generator().manual_seed(2))]
     images, texts = features(40, 3), features(len(owner), 4)
     found = retrieval(images, texts, owner)
-    for name, ranks in zip(("image", "text"), by_hand(images, texts, owner), strict=True):
+    for name, places in zip(("image", "text"), by_hand(images, texts, owner), strict=True):
         for k in (1, 5, 10):
-            hits = sum(rank <= k for rank in ranks) / len(ranks)
+            hits = sum(rank <= k for rank in places) / len(places)
             assert found[f"{name}_retrieval_recall@{k}"] == pytest.approx(hits)
-        middle = sorted(ranks)[(len(ranks) - 1) // 2 : len(ranks) // 2 + 1]
+        middle = sorted(places)[(len(places) - 1) // 2 : len(places) // 2 + 1]
         assert found[f"{name}_retrieval_median_rank"] == sum(middle) // len(middle)
+        items = {"image": len(images), "text": len(texts)}[name]
+        percentile = 1 - (sum(places) / len(places) - 0.5) / items
+        assert found[f"{name}_retrieval_mean_percentile_rank"] == pytest.approx(percentile)
+
+
+def test_results_by_picture_are_means_of_its_queries():
+    images, owner = torch.eye(3), torch.tensor([0, 0, 1, 2])
+    texts = torch.eye(3)[[0, 1, 1, 2]]  # the second caption of image 0 describes image 1
+    places = ranks(images, texts, owner)
+    assert places.of_texts.tolist() == [1, 3, 1, 1] and places.of_images.tolist() == [1, 2, 1]  # ties come last
+    assert places.hits(1).tolist() == pytest.approx([(0.5 + 1) / 2, (1 + 0) / 2, 1])
+    to_image, to_text = [1 - 0.5 / 3, 1 - 2.5 / 3], [1 - 0.5 / 4, 1 - 1.5 / 4]
+    expected = [((to_image[0] + to_image[1]) / 2 + to_text[0]) / 2, (to_image[0] + to_text[1]) / 2]
+    assert places.percentiles()[:2].tolist() == pytest.approx(expected)
 
 
 def test_perfect_features_come_first():
     images = torch.eye(12)
     found = retrieval(images, images.repeat_interleave(2, 0), torch.arange(12).repeat_interleave(2))
+    assert found.pop("image_retrieval_mean_percentile_rank") == pytest.approx(1 - 0.5 / 12)
+    assert found.pop("text_retrieval_mean_percentile_rank") == pytest.approx(1 - 0.5 / 24)
     assert all(value == 1 for value in found.values())
 
 
@@ -78,8 +94,11 @@ def test_chance_is_the_mean_over_all_rankings(counts):
         hits = [i in order[:k] for order in permutations(owner) for i in range(len(counts))]
         assert found[f"text_retrieval_recall@{k}"] == pytest.approx(sum(hits) / len(hits))
         assert found[f"image_retrieval_recall@{k}"] == pytest.approx(min(1, k / len(counts)))
-    ranks = sorted(order.index(i) + 1 for order in permutations(owner) for i in range(len(counts)))
-    assert found["text_retrieval_median_rank"] == ranks[(len(ranks) - 1) // 2]
+    places = sorted(order.index(i) + 1 for order in permutations(owner) for i in range(len(counts)))
+    assert found["text_retrieval_median_rank"] == places[(len(places) - 1) // 2]
+    percentile = 1 - (sum(places) / len(places) - 0.5) / len(owner)
+    assert found["text_retrieval_mean_percentile_rank"] == pytest.approx(percentile)
+    assert found["image_retrieval_mean_percentile_rank"] == 0.5
 
 
 def test_chance_of_the_usual_test_sets():

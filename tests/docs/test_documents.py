@@ -106,7 +106,7 @@ def test_demo_runs_commands_that_exist():
 
 def test_demo_tries_the_strongest_known_attack_on_the_default():
     (verify,) = (shlex.split(line) for line in DEMO if line.startswith("protect verify"))
-    assert "level-and-strip" in parse(verify).params["countermeasures"]
+    assert "whiten-and-deduplicate" in parse(verify).params["countermeasures"]
 
 
 @pytest.mark.parametrize("name", cli.list_commands(click.Context(cli)))

@@ -1,4 +1,4 @@
-"""The comparison: every row trained alike, what is kept goes on, and the verifier can fail what deserves it."""
+"""The comparison: one recipe for every row, finished runs stored, and the verifier fails what deserves it."""
 
 import io
 from dataclasses import replace
@@ -11,7 +11,7 @@ from protect.settings.verify import VerifySettings
 from protect.verify import comparison as module
 from protect.verify.comparison import compare
 from protect.verify.reading.test_set import is_held_out
-from protect.verify.result import MANDATORY, Cheap, EpochResult
+from protect.verify.records import MANDATORY, Cheap, EpochResult, Pictures
 from protect.verify.runs import schedule as trainings
 from protect.verify.runs import timing
 
@@ -19,6 +19,7 @@ COLOURS = {"red": (220, 30, 30), "green": (30, 200, 60), "blue": (40, 60, 220), 
 SMALL = VerifySettings(
     attackers=("tiny-resnet",), epochs=1, batch=8, size=32, countermeasures=("none",), mix=(), device="cpu", jobs=1
 )
+RANKS = {"median_rank": 9.0, "mean_percentile_rank": 0.6}
 CHECKED = Cheap((), {}, 8.0, 30.0, 0.9, None, None, 0.5, {})
 
 
@@ -74,7 +75,8 @@ def unseen(rendered):
 def epoch(number, score, seconds=1.0):
     ways = ("image_retrieval", "text_retrieval")
     metrics = {f"{way}_recall@{k}": score for way in ways for k in (1, 5, 10)}
-    return EpochResult(number, 2.5, metrics | {f"{way}_median_rank": 9.0 for way in ways}, seconds)
+    metrics |= {f"{way}_{name}": value for way in ways for name, value in RANKS.items()}
+    return EpochResult(number, 2.5, metrics, seconds, pictures=Pictures((score,) * 16, (0.6,) * 16))
 
 
 @pytest.fixture
@@ -82,11 +84,12 @@ def calls(monkeypatch):
     """Training and checks that take no time; a list of what training was called with."""
     made = []
 
-    def fake(pairs, test, name, settings, seed, steps=0, view="openclip", lesson="", alike=None):
-        if settings.learning_rate > 1 and lesson:
+    def fake(pairs, test, name, settings, seed, steps=None, defence=None, transformed=None):
+        if settings.learning_rate > 1 and defence:
             raise ValueError("expected a finite loss, got nan; lower learning_rate")
-        call = {"pairs": pairs, "test": test, "seed": seed, "steps": steps, "view": view, "lesson": lesson}
-        made.append(call | {"alike": alike, "epochs": settings.epochs})
+        call = {"pairs": pairs, "test": test, "seed": seed, "steps": steps, "view": settings.augment}
+        call |= {"defence": defence, "transformed": transformed, "epochs": settings.epochs}
+        made.append(call | {"batch": settings.batch, "rate": settings.learning_rate, "size": settings.size})
         return iter([epoch(number, 1.0 if number else 0.65) for number in range(settings.epochs + 1)])
 
     monkeypatch.setattr(trainings, "train", fake)
@@ -131,7 +134,7 @@ def test_countermeasures_mixtures_and_further_arms_are_rows(clean, protected, un
     grey = rows["grayscale"]["pairs"]
     assert np.ptp(grey.pictures[3], axis=2).max() == 0 and grey.captions[3][0].startswith("zebra x")
     assert rows["strip-first-1"]["pairs"].captions[3][0].startswith("x a white block")
-    assert rows["strong-augmentation"]["view"] == "strong" and rows["ueraser-light"]["lesson"] == "ueraser-light"
+    assert rows["strong-augmentation"]["view"] == "strong" and rows["ueraser-light"]["defence"] == "ueraser-light"
     assert len(rows["other"]["pairs"]) == 28 and {call["steps"] for call in calls} == {6}
     mixed, absent = rows["mix-50"]["pairs"], rows["absent-50"]["pairs"]
     assert (len(mixed), len(absent)) == (48, 24)
@@ -143,21 +146,21 @@ def test_countermeasures_mixtures_and_further_arms_are_rows(clean, protected, un
     )
 
 
-def test_a_row_that_changes_pictures_is_judged_on_test_pictures_changed_alike(clean, protected, unseen, calls):
+def test_a_row_that_changes_pictures_is_judged_on_transformed_test_pictures(clean, protected, unseen, calls):
     asked = ("grayscale", "shuffled-words", "half-words", "strong-augmentation")
     found = compare(clean, protected, unseen, replace(SMALL, countermeasures=asked))
     rows = dict(zip([run.arm for run in found.runs if run.arm != "clean-captions"], calls, strict=True))
-    plain, gray = rows["grayscale"]["test"], rows["grayscale"]["alike"]
+    plain, gray = rows["grayscale"]["test"], rows["grayscale"]["transformed"]
     assert gray.keys == plain.keys and gray.captions == plain.captions
     assert np.ptp(gray.images.numpy(), axis=1).max() == 0 and np.ptp(plain.images.numpy(), axis=1).max() > 50
-    shuffled = rows["shuffled-words"]["alike"]
+    shuffled = rows["shuffled-words"]["transformed"]
     assert (shuffled.images == plain.images).all() and shuffled.captions != plain.captions
     assert sorted(shuffled.captions[0][0].split()) == sorted(plain.captions[0][0].split())
-    judged = {name for name, call in rows.items() if call["alike"] is not None}
+    judged = {name for name, call in rows.items() if call["transformed"] is not None}
     assert judged == {"grayscale", "shuffled-words"}
 
 
-def test_a_twin_does_to_clean_files_what_its_row_does_to_published_ones(clean, protected, unseen, calls):
+def test_a_matched_control_does_to_clean_files_what_its_row_does_to_published_ones(clean, protected, unseen, calls):
     settings = replace(SMALL, countermeasures=("clean:grayscale", "grayscale", "longer"), epochs=2)
     found = compare(clean, protected, unseen, settings)
     rows = dict(zip([run.arm for run in found.runs if run.arm != "clean-captions"], calls, strict=True))
@@ -175,7 +178,7 @@ def test_a_twin_does_to_clean_files_what_its_row_does_to_published_ones(clean, p
     assert arms["clean:grayscale"].shards == arms["clean"].shards
 
 
-def test_what_a_row_drops_is_kept_with_its_run(clean, protected, unseen, calls, tmp_path):
+def test_what_a_row_drops_is_stored_with_its_run(clean, protected, unseen, calls, tmp_path):
     settings = replace(SMALL, countermeasures=("strip-first-2", "length-filter"))
     for _ in range(2):
         arms = {arm.name: arm for arm in compare(clean, protected, unseen, settings, out=tmp_path / "out").arms}
@@ -398,14 +401,14 @@ def as_jpeg(image, caption, random):
 def test_clean_passed_off_as_protected_keeps_the_clean_gain(learned):
     found = learned("reencoded", as_jpeg)
     assert found.gain("clean", "tiny-resnet", "last") > 0.3
-    assert 0.9 < found.share("protected", "tiny-resnet", "best") < 1.1
+    assert 0.9 < found.retained("protected", "tiny-resnet", "best") < 1.1
     assert not found.passed and not found.refusal
 
 
 @pytest.mark.slow
 def test_a_perfect_shortcut_leaves_nothing(learned):
     found = learned("nonsense", lambda image, caption, random: (image, " ".join(random.choice(WORDS, 6))))
-    assert max(found.share("protected", "tiny-resnet", moment) for moment in ("last", "best")) < 0.05
+    assert max(found.retained("protected", "tiny-resnet", moment) for moment in ("last", "best")) < 0.05
     weakest = found.weakest()  # but the pictures are clean
     assert weakest.arm == "clean-captions" and weakest.share > 0.9 and not found.passed
 

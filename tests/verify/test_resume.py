@@ -14,13 +14,13 @@ import pytest
 from PIL import Image
 
 from protect.verify import comparison
-from protect.verify.result import Cheap
+from protect.verify.records import Cheap
 
 CHECKED = "Cheap((), {}, 8.0, 30.0, 0.9, None, None, 0.5, {})"
 ALONE = f"""
 import sys
 from protect.verify import comparison
-from protect.verify.result import Cheap
+from protect.verify.records import Cheap
 comparison.cheap = lambda *_: {CHECKED}
 from protect.cli import main
 sys.argv[0] = "protect"
@@ -81,7 +81,7 @@ def test_a_killed_process_goes_on_and_finds_the_same(arguments, command, monkeyp
     assert FEW <= len(before) < ROWS and not (out / "report.html").exists()
     ran = command(*arguments, "--out", out)
     assert ran.code == 0 and (out / "report.html").exists()
-    assert ran.err.count("kept from before") == len(before)
+    assert ran.err.count("finished before") == len(before)
     after = finished(out)
     assert len(after) == ROWS and all(after[name] == run for name, run in before.items())
 

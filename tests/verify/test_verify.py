@@ -9,7 +9,7 @@ import pytest
 
 import protect
 from protect.verify import comparison
-from protect.verify.result import MANDATORY, Cheap, EpochResult
+from protect.verify.records import MANDATORY, Cheap, EpochResult
 from protect.verify.runs import schedule as trainings
 
 CHECKED = Cheap((), {}, 8.0, 30.0, 0.9, None, None, 0.5, {})
@@ -34,14 +34,16 @@ def folders(clean, make_shard, pair, tmp_path):
 def trained(monkeypatch):
     """Training and checks that take no time: clean files teach all, published ones half of it."""
 
-    def fake(pairs, test, name, settings, seed, steps, view, lesson, alike):
+    def fake(pairs, test, name, settings, seed, steps, defence, transformed):
         score = 1.0 if "clean" in str(pairs.pictures.path) else 0.65
         return iter([epoch(number, score if number else 0.3) for number in range(settings.epochs + 1)])
 
     def epoch(number, score):
         ways = ("image_retrieval", "text_retrieval")
         metrics = {f"{way}_recall@{k}": score for way in ways for k in (1, 5, 10)}
-        return EpochResult(number, 2.5, metrics | {f"{way}_median_rank": 9.0 for way in ways}, 1.0)
+        ranks = {"median_rank": 9.0, "mean_percentile_rank": 0.6}
+        metrics |= {f"{way}_{name}": value for way in ways for name, value in ranks.items()}
+        return EpochResult(number, 2.5, metrics, 1.0)
 
     monkeypatch.setattr(trainings, "train", fake)
     monkeypatch.setattr(comparison, "cheap", lambda *_: CHECKED)
@@ -62,7 +64,7 @@ def test_the_command_trains_prints_and_writes(folders, trained, command, tmp_pat
     assert str(tmp_path) not in json.dumps(details)
 
     again = command("verify", *arguments, "--json")
-    assert again.code == 0 and "loss" not in again.err and again.err.count("kept from before") == 9
+    assert again.code == 0 and "loss" not in again.err and again.err.count("finished before") == 9
     shown = json.loads(again.out)
     assert {name: value for name, value in shown.items() if name != "seconds"} == {
         name: value for name, value in details.items() if name != "seconds"
@@ -72,7 +74,7 @@ def test_the_command_trains_prints_and_writes(folders, trained, command, tmp_pat
 @pytest.mark.parametrize(("require", "code"), [("gain<=0.6", 0), ("gain<40%", 1)])
 def test_a_requirement_decides_the_exit_code(folders, trained, command, require, code):
     ran = command("verify", *folders[:2], "--test", folders[2], *FAST, "--require", require)
-    assert ran.code == code and "Weakest row" in ran.out
+    assert ran.code == code and "Weakest of" in ran.out
 
 
 def test_without_a_verdict_a_requirement_is_not_met(folders, trained, command):

@@ -13,24 +13,25 @@ from PIL import Image
 from torch import Tensor
 
 from protect.clip.models import DualEncoder, choose_device, load_encoder, optimizer, own_size
-from protect.clip.retrieval import retrieval
+from protect.clip.retrieval import ranks
 from protect.seeds import derive, generator
 from protect.settings.verify import VerifySettings
 from protect.types import Images, Pixels
 from protect.verify.attackers import tiny_hf
 from protect.verify.countermeasures.augmentation import VIEWS
-from protect.verify.defences import LESSONS, Given
+from protect.verify.defences import DEFENCES, StepInputs
 from protect.verify.reading.pairs import JudgedPairs, Pairs
-from protect.verify.result import EpochResult
+from protect.verify.records import RECALL, EpochResult, Pictures, judged_by
 
 TEST_BATCH = 256
+DIGITS = 5  # of what is stored of each test picture
 View = Callable[[Image.Image], Image.Image]
 Rows = list[list[tuple[int, ...]]]  # token ids of every caption, by picture
 
 
 def attacker_size(name: str, settings: VerifySettings) -> int:
     """Side of the pictures that an attacker takes; raises ValueError for names that are no model."""
-    warm_folder = Path(name).is_dir() and settings.pretrained
+    warm_folder = Path(name).is_dir() and settings.pretrained is not None
     own = tiny_hf.SIZE if name == tiny_hf.NAME else own_size(name)
     return own if warm_folder else settings.size or own
 
@@ -44,12 +45,12 @@ def new_attacker(name: str, settings: VerifySettings, seed: int, captions: Seque
     """
     device, weights = choose_device(settings.device), derive(seed, "weights", name)
     if name == tiny_hf.NAME:
-        if settings.pretrained:
+        if settings.pretrained is not None:
             raise ValueError(f"pretrained: expected attackers that can have weights, got {name}; leave it out")
         with seeded(device, weights):
-            return tiny_hf.tiny_hf(captions, device, settings.size)
-    scratch = not settings.pretrained
-    return load_encoder(name, device, settings.pretrained, settings.size, weights, scratch)
+            return tiny_hf.tiny_hf(captions, device, settings.size or 0)
+    scratch = settings.pretrained is None
+    return load_encoder(name, device, settings.pretrained or "", settings.size or 0, weights, scratch)
 
 
 def train(
@@ -58,34 +59,36 @@ def train(
     name: str,
     settings: VerifySettings,
     seed: int,
-    steps: int = 0,
-    view: str = "openclip",
-    lesson: str = "",
-    alike: JudgedPairs | None = None,
+    steps: int | None = None,
+    defence: str | None = None,
+    transformed: JudgedPairs | None = None,
 ) -> Iterator[EpochResult]:
     """Yields the network's result before any training as epoch 0, then one result an epoch.
 
     The recipe: AdamW (no decay on vectors), one-cycle learning rate, fp32 or autocast as the device likes. An
-    epoch is `steps` batches (0: as many whole ones as there are pairs for), from a fresh order; an image with
-    several captions brings one of them, and is seen through `view` (one of VIEWS), both drawn anew each time.
-    lesson: one of LESSONS, "" for plain training. alike: the test pairs in another guise, on which the network is
-    judged as well. The same seed gives the same numbers.
+    epoch is `steps` batches (None: as many whole ones as there are pairs for), from a fresh order; an image with
+    several captions brings one of them, and is seen through the view `settings.augment`, both drawn anew each time.
+    defence: one of DEFENCES, None for plain training. transformed: the test pairs in another form, on which the
+    network is judged as well. The same seed gives the same numbers.
     Raises ValueError when there are fewer pairs than a batch, or the loss stops being a number.
     """
     if len(pairs) < settings.batch:
         raise ValueError(f"batch: expected at most the arm's {len(pairs)} pairs, got {settings.batch}; lower it")
     model = new_attacker(name, settings, seed, [caption for lines in pairs.captions for caption in lines])
-    with seeded(model.device, derive(seed, "lesson", lesson)):
-        teacher = LESSONS[lesson](model, settings)
+    with seeded(model.device, derive(seed, "defence", defence or "")):
+        teacher = DEFENCES[defence](model, settings)
     steps = steps or len(pairs) // settings.batch
     adamw, total = optimizer(model, settings.learning_rate, settings.weight_decay), steps * settings.epochs
     schedule = torch.optim.lr_scheduler.OneCycleLR(adamw, settings.learning_rate, total_steps=total)
-    rows, look = encoded(model, pairs), VIEWS[view](model.size)
-    asked = [(one, [row for rows in encoded(model, one) for row in rows]) for one in (test, alike) if one is not None]
+    rows, look = encoded(model, pairs), VIEWS[settings.augment](model.size)
+    asked = [one for one in (test, transformed) if one is not None]
+    queries = [[row for rows in encoded(model, one) for row in rows] for one in asked]
 
     def result(epoch: int, loss: float | None, seconds: float) -> EpochResult:
-        plain, *changed = (judge(model, *one) for one in asked)
-        return EpochResult(epoch, loss, plain, seconds, *changed)
+        judged = [judge(model, *one) for one in zip(asked, queries, strict=True)]
+        _, pictures = max(judged, key=lambda one: judged_by(one[0], RECALL))
+        metrics, changed = judged[0][0], judged[1][0] if transformed is not None else {}
+        return EpochResult(epoch, loss, metrics, seconds, changed, pictures)
 
     yield result(0, None, 0.0)
     for epoch in range(1, settings.epochs + 1):
@@ -98,7 +101,7 @@ def train(
                 captions = one_each(rows, chosen, random)
                 images = seen(pairs, chosen.tolist(), look, model.device)
                 done = ((epoch - 1) * steps + step) / total
-                losses += teacher.step(adamw, Given(chosen, images, captions, done))
+                losses += teacher.step(adamw, StepInputs(chosen, images, captions, done))
                 schedule.step()
         loss = (losses / steps).item()
         if not isfinite(loss):
@@ -143,13 +146,15 @@ def to_floats(pixels: Pixels, device: torch.device) -> Images:
 
 
 @torch.inference_mode()
-def judge(model: DualEncoder, test: JudgedPairs, rows: list[tuple[int, ...]]) -> dict[str, float]:
-    """Retrieval of the model in eval mode; `rows` are the encoded captions of all test images, in order."""
+def judge(model: DualEncoder, test: JudgedPairs, rows: list[tuple[int, ...]]) -> tuple[dict[str, float], Pictures]:
+    """Retrieval of the model in eval mode, in all and by picture; `rows` are all encoded test captions, in order."""
     model.eval()
     images = [model.images(to_floats(part, model.device)) for part in test.images.split(TEST_BATCH)]
     parts = [rows[i : i + TEST_BATCH] for i in range(0, len(rows), TEST_BATCH)]
     texts = [model.text(model.rows(part)) for part in parts]
-    return retrieval(torch.cat(images), torch.cat(texts), test.owner.to(model.device))
+    places = ranks(torch.cat(images), torch.cat(texts), test.owner.to(model.device))
+    by_picture = ([round(value, DIGITS) for value in part.tolist()] for part in (places.hits(), places.percentiles()))
+    return places.metrics(), Pictures(*map(tuple, by_picture))
 
 
 @torch.inference_mode()

@@ -13,7 +13,7 @@ from protect.verify.reading.differences import Trigger, planted
 from protect.verify.reading.matched_sample import Sampled, sample
 from protect.verify.reading.pairs import Pairs, decoded, reduced
 from protect.verify.reading.scrape import Find
-from protect.verify.result import Cheap
+from protect.verify.records import Cheap
 
 LIMIT = 2000
 

@@ -1,13 +1,22 @@
 """Every countermeasure by name; each is a row of the report."""
 
-from protect.verify.countermeasures import augmentation, denoiser, filters, purify, scraper, squeeze, text, training
-from protect.verify.countermeasures import caption_regression as content_means
-from protect.verify.countermeasures import colour_normalisation as evened
-from protect.verify.countermeasures import perplexity as surprise
-from protect.verify.countermeasures import prefix_dedup as planted
-from protect.verify.countermeasures import spectral_peaks as stripes
-from protect.verify.countermeasures import spectral_whitening as directions
-from protect.verify.countermeasures import word_means as adaptive
+from protect.verify.countermeasures import (
+    augmentation,
+    caption_regression,
+    colour_normalisation,
+    denoiser,
+    filters,
+    perplexity,
+    prefix_dedup,
+    purify,
+    scraper,
+    spectral_peaks,
+    spectral_whitening,
+    squeeze,
+    text,
+    training,
+    word_means,
+)
 from protect.verify.countermeasures.base import Captions as Captions
 from protect.verify.countermeasures.base import Countermeasure as Countermeasure
 from protect.verify.countermeasures.base import losses as losses
@@ -18,14 +27,14 @@ MODULES = (
     augmentation,
     training,
     text,
-    planted,
-    surprise,
+    prefix_dedup,
+    perplexity,
     filters,
-    adaptive,
-    content_means,
-    stripes,
-    directions,
-    evened,
+    word_means,
+    caption_regression,
+    spectral_peaks,
+    spectral_whitening,
+    colour_normalisation,
     denoiser,
     purify,
 )
@@ -38,9 +47,9 @@ STANDARD = (
     "ueraser-light",
     "half-words",
     "deduplicate-prefixes",
-    "subtract-content-means",
-    "remove-stripes",
-    "level-directions",
-    "even-looks",
-    "level-and-strip",
+    "caption-regression",
+    "notch-filter",
+    "spectral-whitening",
+    "colour-normalisation",
+    "whiten-and-deduplicate",
 )

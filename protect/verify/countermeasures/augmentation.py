@@ -9,7 +9,7 @@ from functools import partial
 from PIL import Image
 
 from protect.clip.open_clip_import import open_clip
-from protect.verify.countermeasures.base import ChangePicture, Countermeasure
+from protect.verify.countermeasures.base import ChangePicture, Countermeasure, Kind, Regime
 from protect.verify.countermeasures.random_crop import RandomCrop
 from protect.verify.reading.pairs import centre
 
@@ -52,7 +52,7 @@ def _crop(size: int) -> ChangePicture:
 
 
 def _transforms():  # type: ignore[no-untyped-def]
-    open_clip()  # torchvision may need clip_import's help
+    open_clip()  # torchvision may need help to be imported
     from torchvision import transforms
 
     return transforms
@@ -65,10 +65,30 @@ VIEWS: dict[str, Callable[[int], ChangePicture]] = {
     "randaugment": randaugment_view,
 }
 
+DEED = "crops and recolours the pictures"
 ROWS = (
-    Countermeasure("no-augmentation", "augmentation", "the same centre crop every time", view="none"),
     Countermeasure(
-        "strong-augmentation", "augmentation", "crops of 0.08 to 1 of the area, mirrored, jittered", view="strong"
+        "no-augmentation",
+        Kind.AUGMENTATION,
+        "the same centre crop every time",
+        "always takes the same crop",
+        regime=Regime(view="none"),
     ),
-    Countermeasure("randaugment", "augmentation", "crops of 0.08 to 1, mirrored, RandAugment", view="randaugment"),
+    Countermeasure(
+        "strong-augmentation",
+        Kind.AUGMENTATION,
+        "crops of 0.08 to 1 of the area, mirrored, colours jittered",
+        DEED,
+        regime=Regime(view="strong"),
+        strong=True,
+        slow=True,
+    ),
+    Countermeasure(
+        "randaugment",
+        Kind.AUGMENTATION,
+        "crops of 0.08 to 1 of the area, mirrored, RandAugment",
+        DEED,
+        regime=Regime(view="randaugment"),
+        slow=True,
+    ),
 )

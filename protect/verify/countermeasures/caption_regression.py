@@ -1,4 +1,4 @@
-"""An attacker who suspects that noise follows what captions say: a pattern for every common word, whoever wrote it.
+"""Caption regression: attackers estimate the pattern of every common caption word, and subtract it.
 
 The patterns of all words are estimated together, by ridge regression on which words a picture's captions have, so
 that what words share that come together is not counted twice; what all pictures have in common is one more pattern.
@@ -13,7 +13,7 @@ from statistics import median_low
 
 import numpy as np
 
-from protect.verify.countermeasures.base import Captions, Changed, Countermeasure
+from protect.verify.countermeasures.base import Captions, Changed, Countermeasure, Kind
 from protect.verify.countermeasures.text import fold_word
 from protect.verify.countermeasures.word_means import DOUBT, FEWEST, LARGEST, Patterns, shrunk, spectrum, squares
 from protect.verify.reading.pairs import Pairs
@@ -35,7 +35,7 @@ class Sums:
     together: np.ndarray
 
 
-def subtract_content(pairs: Pairs) -> Pairs:
+def subtract_predicted(pairs: Pairs) -> Pairs:
     """The pairs with what all pictures, and those of each common word, share in fine detail taken out of them."""
     side = min(LARGEST, median_low(min(picture.shape[:2]) for picture in pairs.pictures))
     words = common_words(pairs.captions, min(MOST_WORDS, MOST_VALUES // (3 * side**2)))
@@ -93,9 +93,11 @@ def _fine(side: int) -> np.ndarray:
 
 ROWS = (
     Countermeasure(
-        "subtract-content-means",
-        "adaptive",
-        "the fine detail that a picture's caption words predict, learned from all pictures, subtracted from it",
-        pairs=subtract_content,
+        "caption-regression",
+        Kind.ADAPTIVE,
+        "the fine detail that a picture's caption words predict, by ridge regression over all pictures, subtracted",
+        "subtracts the detail that captions predict",
+        pairs=subtract_predicted,
+        strong=True,
     ),
 )

@@ -1,21 +1,20 @@
-"""An attacker who knows that words say how bright and how coloured a picture is: in his pictures all look alike.
+"""Colour normalisation, for attackers who know that planted words name global colour statistics.
 
-Every channel is brought to the same mean and spread, and what gets slowly brighter from top to bottom or from side
-to side is taken away. What a picture shows stays, but for its colours beside those of others: honest pictures lose
-something by it too, so the test pictures are judged plain and evened.
+Every channel gets the same mean and spread, and slow changes from top to bottom or side to side are removed. Clean
+pictures lose information by it too, so attackers are judged on plain and on transformed test pictures.
 """
 
 import numpy as np
 from PIL import Image
 
-from protect.verify.countermeasures.base import Countermeasure
+from protect.verify.countermeasures.base import Countermeasure, Kind
 
 MEAN, SPREAD = 128.0, 56.0  # of every channel, in 255ths
 FLATTEST = 1.0  # a channel that spreads less than this is left so
 SLOW = 3  # half waves along a side, at most, that count as slow
 
 
-def evened(picture: Image.Image) -> Image.Image:
+def normalised(picture: Image.Image) -> Image.Image:
     """The RGB picture with the same mean and standard deviation in all channels, and no slow change along a side."""
     pixels = np.asarray(picture.convert("RGB")).astype(np.float64)
     pixels -= pixels.mean((0, 1))
@@ -34,9 +33,11 @@ def _slow(profile: np.ndarray) -> np.ndarray:
 
 ROWS = (
     Countermeasure(
-        "even-looks",
-        "adaptive",
+        "colour-normalisation",
+        Kind.ADAPTIVE,
         "every picture brought to the same brightness, colour and contrast, without slow changes along a side",
-        picture=evened,
+        "gives all pictures the same brightness and colour",
+        picture=normalised,
+        strong=True,
     ),
 )

@@ -1,4 +1,4 @@
-"""An attacker who holds some clean originals beside their protected files trains a network to undo the noise."""
+"""A denoiser, for attackers with clean originals of some protected files: a network learns to undo the noise."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from protect.seeds import derive, generator
-from protect.verify.countermeasures.base import Changed, Countermeasure
+from protect.verify.countermeasures.base import Changed, Countermeasure, Kind
 from protect.verify.reading.high_pass import high_pass
 from protect.verify.reading.pairs import Pairs
 
@@ -24,7 +24,7 @@ SEED = 0
 
 
 class Denoiser(nn.Module):
-    """Four convolutions that tell the noise in pictures (floats in [0, 1]); the first guess is none."""
+    """Four convolutions that predict the noise in pictures (floats in [0, 1]); untrained, they predict none."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Denoiser(nn.Module):
 
 def denoise(clean: Pairs) -> Countermeasure:
     """The row for an attacker with a part of these clean pairs."""
-    return replace(DENOISER, needs="", pairs=partial(denoised, clean=clean))
+    return replace(DENOISER, from_clean=None, pairs=partial(denoised, clean=clean))
 
 
 def denoised(pairs: Pairs, clean: Pairs) -> Pairs:
@@ -109,9 +109,10 @@ def _floats(pictures: np.ndarray) -> Tensor:
 
 DENOISER = Countermeasure(
     "denoiser",
-    "adaptive",
-    "a small network trained on a fifth of the pictures beside their clean originals (upper bound)",
-    needs="clean",
-    given=denoise,
+    Kind.ADAPTIVE,
+    "pictures through a small network, trained on a fifth of them beside their clean originals (upper bound)",
+    "removes the noise with a network trained on some clean originals",
+    from_clean=denoise,
+    strong=True,
 )
 ROWS = (DENOISER,)

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from protect.clip.models import DualEncoder, choose_device, load_encoder
-from protect.verify.countermeasures.base import Captions, Countermeasure
+from protect.verify.countermeasures.base import Captions, Countermeasure, Kind
 from protect.verify.countermeasures.text import FUNCTION_WORDS, fold_word
 from protect.verify.reading.pairs import Pairs, centre
 
@@ -21,6 +21,7 @@ LONG = 4  # English captions with more words have a function word among them
 WORDS, LETTERS = 3, 6  # the least of DataComp's basic filter
 SCORE = 0.28  # LAION-2B-en's threshold, for OpenAI's ViT-B-32
 BATCH = 64
+DEED = "drops pairs that look odd"
 
 
 def keep_captions(test: Callable[[str], bool], sets: Sequence[Captions]) -> list[Captions]:
@@ -50,10 +51,10 @@ def clip_score(weights: str) -> Countermeasure:
     name, _, pretrained = weights.partition(":")
     if not pretrained and not Path(name).is_dir():
         raise ValueError(f"clip: expected MODEL:WEIGHTS or a folder of a trained CLIP, got {weights!r}")
-    return replace(CLIP_SCORE, needs="", pairs=partial(keep_alike, model=partial(_load, name, pretrained)))
+    return replace(CLIP_SCORE, setting=None, pairs=partial(matching_pairs, model=partial(_load, name, pretrained)))
 
 
-def keep_alike(pairs: Pairs, model: Callable[[], DualEncoder]) -> Pairs:
+def matching_pairs(pairs: Pairs, model: Callable[[], DualEncoder]) -> Pairs:
     """The pairs whose picture and best caption have a cosine of at least 0.28."""
     scores = cosines(pairs, model())
     return pairs.select([row for row, score in enumerate(scores) if score >= SCORE])
@@ -82,23 +83,26 @@ def _load(name: str, pretrained: str) -> DualEncoder:
 
 CLIP_SCORE = Countermeasure(
     "clip-score",
-    "filter",
+    Kind.FILTER,
     f"pairs dropped whose picture and caption have a CLIP cosine below {SCORE}",
-    needs="clip",
-    given=clip_score,
+    DEED,
+    setting="clip",
+    from_setting=clip_score,
 )
 
 ROWS = (
     Countermeasure(
         "english-filter",
-        "filter",
+        Kind.FILTER,
         "captions that do not look English dropped",
+        DEED,
         captions=partial(keep_captions, looks_english),
     ),
     Countermeasure(
         "length-filter",
-        "filter",
+        Kind.FILTER,
         f"captions of under {WORDS} words or {LETTERS} characters dropped",
+        DEED,
         captions=partial(keep_captions, is_long_enough),
     ),
     CLIP_SCORE,

@@ -1,6 +1,6 @@
-"""A perplexity filter (ONION, Qi et al. 2021): words go whose removal makes their caption far more expected.
+"""A perplexity filter (ONION, Qi et al. 2021): drops words whose removal makes their caption far more likely.
 
-What is expected is said by a bigram model of the captions themselves.
+Likelihood is that of a bigram model of the captions themselves.
 """
 
 from collections import Counter
@@ -10,7 +10,7 @@ from math import log2
 
 import numpy as np
 
-from protect.verify.countermeasures.base import Captions, Countermeasure
+from protect.verify.countermeasures.base import Captions, Countermeasure, Kind
 from protect.verify.countermeasures.text import each, fold_word
 
 TRUST = 0.75  # weight of the bigram, the rest is the word's own frequency
@@ -40,7 +40,7 @@ class Bigrams:
         return -log2(TRUST * here + (1 - TRUST) * anywhere)
 
 
-def drop_surprising(sets: Sequence[Captions]) -> list[Captions]:
+def drop_unlikely(sets: Sequence[Captions]) -> list[Captions]:
     """Captions without the words whose removal saves extremely many bits.
 
     A picture's own captions do not count towards what is expected of them.
@@ -67,8 +67,9 @@ def _folded(caption: str) -> list[str]:
 ROWS = (
     Countermeasure(
         "perplexity-filter",
-        "text",
+        Kind.TEXT,
         "words dropped without which a bigram model finds their caption far more likely",
-        captions=drop_surprising,
+        "drops words that look planted",
+        captions=drop_unlikely,
     ),
 )

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from protect.verify.countermeasures.base import Captions, Countermeasure
+from protect.verify.countermeasures.base import Captions, Countermeasure, Kind
 from protect.verify.countermeasures.text import FUNCTION_WORDS, each, fold_word
 
 EDGE = 5  # words from either end in which a planted one is looked for
@@ -68,8 +68,10 @@ def deduplicate(sets: Sequence[Captions]) -> list[Captions]:
 ROWS = (
     Countermeasure(
         "deduplicate-prefixes",
-        "text",
+        Kind.TEXT,
         "words that many captions begin or end with, and use nowhere else, dropped there",
+        "drops words that look planted",
         captions=deduplicate,
+        strong=True,
     ),
 )

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from protect.verify.countermeasures.base import Countermeasure
+from protect.verify.countermeasures.base import Countermeasure, Kind
 from protect.verify.countermeasures.scraper import stored
 
 MULTIPLE = 8  # sides are padded to one of this: a VAE halves them three times
@@ -22,7 +22,7 @@ def purify(file: str) -> Countermeasure:
     file that holds something else.
     """
     _through(_load(file), torch.zeros(1, 3, 2 * MULTIPLE, 3 * MULTIPLE), file)
-    return replace(VAE, needs="", picture=partial(_purified, file=file))
+    return replace(VAE, setting=None, picture=partial(_purified, file=file))
 
 
 def _purified(picture: Image.Image, file: str) -> Image.Image:
@@ -59,9 +59,11 @@ def _through(network: torch.jit.ScriptModule, pixels: torch.Tensor, file: str) -
 
 VAE = Countermeasure(
     "vae",
-    "adaptive",
+    Kind.ADAPTIVE,
     "every picture through a network that restores natural ones (a TorchScript file)",
-    needs="vae",
-    given=purify,
+    "restores the pictures with a generative network",
+    setting="vae",
+    from_setting=purify,
+    strong=True,
 )
 ROWS = (VAE,)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from protect.verify.countermeasures.base import Countermeasure
+from protect.verify.countermeasures.base import Countermeasure, Kind, Regime
 
 STORED = 256  # pixels on the shorter side, img2dataset's image_size
 QUALITY = 95  # img2dataset's encode_quality
@@ -52,9 +52,10 @@ def recoded(picture: Image.Image, kind: str, **options: Any) -> Image.Image:
 ROWS = (
     Countermeasure(
         "scraper-chain",
-        "scraper",
+        Kind.SCRAPER,
         "shorter side shrunk to 256, JPEG 95 with 4:2:0 chroma, open_clip's training crops",
+        "stores the pictures as scrapers do",
         picture=partial(recoded, kind="JPEG", quality=QUALITY),
-        view="openclip",
+        regime=Regime(view="openclip"),
     ),
 )

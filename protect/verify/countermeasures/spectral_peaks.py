@@ -1,8 +1,8 @@
-"""An attacker who looks at spectra: what repeats all over pictures stands out there, wherever it begins in each.
+"""A notch filter: attackers look for peaks in the spectrum, where any pattern that repeats across pictures shows.
 
-Frequencies that the published pictures have, in the mean, more of than pictures of their kind do are those of stripes
-and tiles. He brings them down to their neighbours in every picture that is loud there. What is usual for the kind is
-taken from the clean pictures of the set, as the nearest thing to photos from elsewhere.
+Frequencies at which published pictures have, on average, more energy than similar pictures do are suspicious. In
+every picture that stands out there, they are attenuated to the level of neighbouring frequencies. The clean pictures
+of the set serve as similar pictures.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,9 @@ from statistics import median_low
 import numpy as np
 from PIL import Image
 
-from protect.verify.countermeasures.base import Changed, Countermeasure
+from protect.verify.countermeasures.base import Changed, Countermeasure, Kind
 from protect.verify.countermeasures.word_means import LARGEST
 from protect.verify.reading.pairs import Pairs, centre
-from protect.verify.result import CLEAN
 
 COARSEST = 1 / 16  # cycles a pixel; what changes more slowly is left alone
 NEAR, FAR = 1, 3  # bins around a frequency: those within NEAR may belong to its peak, those up to FAR are neighbours
@@ -26,18 +25,18 @@ LOOKED_AT = 2000  # pictures
 TINY = 1e-6
 
 
-def remove_stripes(clean: Pairs) -> Countermeasure:
-    """The row for an attacker who knows what pictures of this kind are usually like."""
-    return replace(STRIPES, needs="", pairs=partial(without_stripes, usual=clean.pictures))
+def notch_filter(clean: Pairs) -> Countermeasure:
+    """The row for attackers who know the usual spectrum of such pictures."""
+    return replace(NOTCH_FILTER, from_clean=None, pairs=partial(without_peaks, usual=clean.pictures))
 
 
-def without_stripes(pairs: Pairs, usual: Sequence[np.ndarray]) -> Pairs:
-    """The pairs without what their pictures have at frequencies where they are louder than usual."""
+def without_peaks(pairs: Pairs, usual: Sequence[np.ndarray]) -> Pairs:
+    """The pairs with frequencies attenuated at which their pictures have more energy than usual."""
     side = min(LARGEST, median_low(min(picture.shape[:2]) for picture in pairs.pictures))
     excess = outstanding(pairs.pictures, side) - outstanding(usual, side)
     fine = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.fftfreq(side)) >= COARSEST
     suspected = (excess > np.log(USUAL)) & fine
-    return replace(pairs, pictures=Changed(len(pairs), lambda i: calmed(pairs.pictures[i], suspected)))
+    return replace(pairs, pictures=Changed(len(pairs), lambda i: attenuated(pairs.pictures[i], suspected)))
 
 
 def outstanding(pictures: Sequence[np.ndarray], side: int) -> np.ndarray:
@@ -50,8 +49,8 @@ def outstanding(pictures: Sequence[np.ndarray], side: int) -> np.ndarray:
     return (mean - _neighbours(mean))[..., 0]
 
 
-def calmed(picture: np.ndarray, suspected: np.ndarray) -> np.ndarray:
-    """The picture with those frequencies brought down to their neighbours where they are loud."""
+def attenuated(picture: np.ndarray, suspected: np.ndarray) -> np.ndarray:
+    """The picture with those frequencies brought down to their neighbours' level where they exceed it."""
     rows, columns = (_places(length, min(picture.shape[:2]), len(suspected)) for length in picture.shape[:2])
     asked = suspected[np.ix_(rows, columns)] & (rows >= 0)[:, None] & (columns >= 0)
     if not asked.any():
@@ -59,8 +58,8 @@ def calmed(picture: np.ndarray, suspected: np.ndarray) -> np.ndarray:
     inner, edges = spectrum(picture.astype(np.float64))
     size = np.abs(inner) + TINY
     around = np.exp(_neighbours(np.log(size)))
-    calm = np.where(asked[..., None] & (size > LOUD * around), inner * (around / size), inner)
-    return np.fft.ifft2(calm + edges, axes=(0, 1)).real.clip(0, 255).round().astype(np.uint8)
+    quiet = np.where(asked[..., None] & (size > LOUD * around), inner * (around / size), inner)
+    return np.fft.ifft2(quiet + edges, axes=(0, 1)).real.clip(0, 255).round().astype(np.uint8)
 
 
 def _places(length: int, short: int, side: int) -> np.ndarray:
@@ -98,11 +97,11 @@ def _box(values: np.ndarray, reach: int) -> np.ndarray:
     return values
 
 
-STRIPES = Countermeasure(
-    "remove-stripes",
-    "adaptive",
-    "frequencies at which published pictures are louder than pictures of their kind brought down to their neighbours",
-    needs=CLEAN,
-    given=remove_stripes,
+NOTCH_FILTER = Countermeasure(
+    "notch-filter",
+    Kind.ADAPTIVE,
+    "frequencies where published pictures have more energy than similar ones attenuated to their neighbours' level",
+    "filters out patterns that repeat across pictures",
+    from_clean=notch_filter,
 )
-ROWS = (STRIPES,)
+ROWS = (NOTCH_FILTER,)

@@ -1,14 +1,14 @@
-"""An attacker who knows that texture says words by its direction: in his pictures no direction is louder than others.
+"""Spectral whitening across directions, for attackers who know that texture encodes words by its direction.
 
-He needs no clean picture and no key. Each picture's spectrum is cut into rings (how fine) and sectors (where to);
-within a ring every sector is brought to their mean strength. What a picture shows by coarse shapes and colours
-stays. Honest pictures lose something by it too, so the test pictures are judged plain and levelled.
+It needs no clean picture and no key. Each picture's spectrum is cut into rings (by fineness) and sectors (by
+direction); within a ring every sector is brought to their mean strength. Coarse shapes and colours stay. Clean
+pictures lose information by it too, so attackers are judged on plain and on transformed test pictures.
 """
 
 import numpy as np
 from PIL import Image
 
-from protect.verify.countermeasures.base import Countermeasure
+from protect.verify.countermeasures.base import Countermeasure, Kind
 from protect.verify.countermeasures.prefix_dedup import deduplicate
 from protect.verify.countermeasures.spectral_peaks import spectrum
 
@@ -19,7 +19,7 @@ ROUNDS = 2  # sectors overlap: one round leaves half of what is loud
 TINY = 1e-6
 
 
-def levelled(picture: Image.Image) -> Image.Image:
+def whitened(picture: Image.Image) -> Image.Image:
     """The RGB picture with all directions equally strong at every fineness."""
     inner, edges = spectrum(np.asarray(picture.convert("RGB")).astype(np.float64))
     rings, sectors = _rings(*inner.shape[:2]), _sectors(*inner.shape[:2])
@@ -60,16 +60,20 @@ def _sectors(height: int, width: int) -> np.ndarray:
 
 ROWS = (
     Countermeasure(
-        "level-directions",
-        "adaptive",
+        "spectral-whitening",
+        Kind.ADAPTIVE,
         "fine texture brought to the same strength in all directions, in every picture",
-        picture=levelled,
+        "equalises the directions of fine texture",
+        picture=whitened,
+        strong=True,
     ),
     Countermeasure(
-        "level-and-strip",
-        "adaptive",
-        "level-directions and deduplicate-prefixes at once: an attacker who knows both halves of the protection",
-        picture=levelled,
+        "whiten-and-deduplicate",
+        Kind.ADAPTIVE,
+        "spectral-whitening and deduplicate-prefixes at once: attackers who know both halves of the protection",
+        "equalises the directions of fine texture and drops repeated words",
+        picture=whitened,
+        strong=True,
         captions=deduplicate,
     ),
 )

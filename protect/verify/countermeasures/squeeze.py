@@ -1,10 +1,10 @@
-"""Squeezes (ISS, Liu et al. 2023): little changes that a person does not mind, at the size a scraper stores."""
+"""Squeezes (ISS, Liu et al. 2023): small changes that people hardly see, at the size a scraper stores."""
 
 from functools import partial
 
 from PIL import Image, ImageFilter
 
-from protect.verify.countermeasures.base import ChangePicture, Countermeasure
+from protect.verify.countermeasures.base import ChangePicture, Countermeasure, Kind
 from protect.verify.countermeasures.scraper import recoded, stored
 
 QUALITIES = (10, 30, 50, 75)
@@ -41,25 +41,33 @@ def down_and_up(picture: Image.Image) -> Image.Image:
     return whole.resize(half, Image.Resampling.BICUBIC).resize(whole.size, Image.Resampling.BICUBIC)
 
 
-def _row(name: str, text: str, picture: ChangePicture) -> Countermeasure:
-    return Countermeasure(name, "squeeze", text, picture=picture)
+COMPRESS, DECOLOUR = "compresses the pictures again", "takes colours out of the pictures"
+SMOOTH = "smooths the pictures"
+
+
+def _row(name: str, text: str, deed: str, picture: ChangePicture) -> Countermeasure:
+    return Countermeasure(name, Kind.SQUEEZE, text, deed, picture=picture)
 
 
 def _jpeg(quality: int) -> Countermeasure:
     text = f"JPEG of quality {quality} with 4:2:0 chroma"
-    return _row(f"jpeg-{quality}", text, partial(recoded, kind="JPEG", quality=quality, subsampling="4:2:0"))
+    return _row(
+        f"jpeg-{quality}", text, COMPRESS, partial(recoded, kind="JPEG", quality=quality, subsampling="4:2:0")
+    )
 
 
 def _bits(bits: int) -> Countermeasure:
-    return _row(f"bit-depth-{bits}", f"{2**bits} values a channel", partial(fewer_bits, bits=bits))
+    return _row(f"bit-depth-{bits}", f"{2**bits} values a channel", DECOLOUR, partial(fewer_bits, bits=bits))
 
 
 ROWS = (
-    _row("grayscale", "luma only", grayscale),
+    _row("grayscale", "luma only", DECOLOUR, grayscale),
     *map(_jpeg, QUALITIES),
-    _row("webp", f"lossy WebP of quality {WEBP_QUALITY}", partial(recoded, kind="WEBP", quality=WEBP_QUALITY)),
+    _row(
+        "webp", f"lossy WebP of quality {WEBP_QUALITY}", COMPRESS, partial(recoded, kind="WEBP", quality=WEBP_QUALITY)
+    ),
     *map(_bits, BITS),
-    _row("blur", "Gaussian blur, sigma 1", blurred),
-    _row("median", "median of 3 x 3 pixels", median),
-    _row("resize-down-up", "half the size and back", down_and_up),
+    _row("blur", "Gaussian blur, sigma 1", SMOOTH, blurred),
+    _row("median", "median of 3 x 3 pixels", SMOOTH, median),
+    _row("resize-down-up", "half the size and back", SMOOTH, down_and_up),
 )

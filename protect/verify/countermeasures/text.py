@@ -1,4 +1,4 @@
-"""What an attacker does to captions one by one: words cut off their ends, or words that do not belong."""
+"""What attackers do to captions one by one: cut words off their ends, drop, shuffle or replace words."""
 
 import re
 from collections import Counter
@@ -9,7 +9,7 @@ from math import ceil
 import numpy as np
 
 from protect.seeds import derive
-from protect.verify.countermeasures.base import Captions, Countermeasure
+from protect.verify.countermeasures.base import Captions, Countermeasure, Kind
 
 Redraw = Callable[[list[str], np.random.Generator], list[str]]
 
@@ -95,33 +95,43 @@ def _opens(word: str) -> bool:
     return word[:1].isupper() and word.casefold() in FUNCTION_WORDS
 
 
-def _strip(name: str, change: Callable[[str, int], str], count: int) -> Countermeasure:
+def _strip(name: str, change: Callable[..., str], count: int) -> Countermeasure:
     text = f"the {name} {count} words of every caption cut off" if count > 1 else f"the {name} word cut off"
-    captions = partial(each, lambda caption: change(caption, count))
-    return Countermeasure(f"strip-{name}-{count}", "text", text, captions=captions)
+    captions = partial(each, partial(change, count=count))
+    return Countermeasure(f"strip-{name}-{count}", Kind.TEXT, text, f"cuts off the {name} words", captions=captions)
 
 
+PLANTED, CHANGED = "drops words that look planted", "changes the words of the captions"
 ROWS = (
     *(_strip("first", strip_first, count) for count in LENGTHS),
     *(_strip("last", strip_last, count) for count in LENGTHS),
-    Countermeasure("drop-rare-words", "text", "words in under 1 of 1,000 captions dropped", captions=drop_rare),
+    Countermeasure(
+        "drop-rare-words",
+        Kind.TEXT,
+        "words in under 1 of 1,000 captions dropped",
+        PLANTED,
+        captions=drop_rare,
+    ),
     Countermeasure(
         "drop-outside-words",
-        "text",
+        Kind.TEXT,
         "hashtags and words before or after the sentence dropped",
+        PLANTED,
         captions=partial(each, inside_sentence),
     ),
     Countermeasure(
         "shuffled-words",
-        "text",
+        Kind.TEXT,
         "the words of every caption in random order, fixed for each pair",
+        CHANGED,
         captions=partial(redrawn, shuffled),
-        alike=partial(redrawn, shuffled),
+        test_captions=partial(redrawn, shuffled),
     ),
     Countermeasure(
         "half-words",
-        "text",
+        Kind.TEXT,
         "a random half of every caption's words dropped, fixed for each pair",
+        CHANGED,
         captions=partial(redrawn, half),
     ),
 )

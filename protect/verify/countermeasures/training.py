@@ -1,22 +1,50 @@
-"""Countermeasures that are ways of training; their code is in `protect.verify.lessons`."""
+"""Countermeasures that are ways of training; their code is in `protect.verify.defences`."""
 
-from protect.verify.countermeasures.base import Countermeasure
+from protect.verify.countermeasures.base import Countermeasure, Kind, Regime
 
-LESSONS = {
-    "ueraser": "UEraser: of five strong augmentations of a picture, the one with the largest loss is learned",
-    "ueraser-light": "UEraser's light form: one strong augmentation, without the search",
-    "adversarial": "pictures moved within a small epsilon to raise the loss, before each step",
-    "staged": "layers stop learning one after the other, from the first, which take to noise soonest",
-    "safeclip": "SafeCLIP: each tower warms up alone, then only pairs that agree are contrasted",
-    "cleanclip": "CleanCLIP: each tower also contrasts its input with an augmented version of it",
+DEFENCES = {
+    "ueraser": (
+        "UEraser: of five strong augmentations of a picture, the one with the largest loss is learned",
+        "learns from the hardest of several crops",
+    ),
+    "ueraser-light": (
+        "UEraser's light form: one strong augmentation, without the search",
+        "augments as UEraser does",
+    ),
+    "adversarial": (
+        "pictures moved within a small epsilon to raise the loss, before each step",
+        "trains against adversarial noise",
+    ),
+    "staged": (
+        "layers stop learning one after the other, from the first, which fit noise soonest",
+        "freezes layer after layer",
+    ),
+    "safeclip": ("SafeCLIP: each tower warms up alone, then only pairs that agree are contrasted", "uses SafeCLIP"),
+    "cleanclip": ("CleanCLIP: each tower also contrasts its input with an augmented version of it", "uses CleanCLIP"),
 }
-WARM = {
-    "frozen-tower": "the trained image tower is kept as it is, only the text tower learns",
-    "lora": "low-rank changes of trained weights are all that learns",
+PRETRAINED = {
+    "frozen-tower": (
+        "the pretrained image tower stays as it is, only the text tower learns",
+        "keeps a pretrained image tower",
+    ),
+    "lora": ("only low-rank changes of pretrained weights are learned", "tunes pretrained weights by LoRA"),
 }
 LONGER = 4
 ROWS = (
-    *(Countermeasure(name, "training", text, lesson=name) for name, text in LESSONS.items()),
-    *(Countermeasure(name, "training", text, lesson=name, needs="pretrained") for name, text in WARM.items()),
-    Countermeasure("longer", "training", f"{LONGER} times as many epochs", times=LONGER),
+    *(
+        Countermeasure(name, Kind.TRAINING, *words, regime=Regime(defence=name), slow=True)
+        for name, words in DEFENCES.items()
+    ),
+    *(
+        Countermeasure(name, Kind.TRAINING, *words, regime=Regime(defence=name), setting="pretrained", slow=True)
+        for name, words in PRETRAINED.items()
+    ),
+    Countermeasure(
+        "longer",
+        Kind.TRAINING,
+        f"{LONGER} times as many epochs",
+        f"trains {LONGER} times as long",
+        regime=Regime(times=LONGER),
+        slow=True,
+    ),
 )

@@ -1,6 +1,7 @@
-"""An attacker who knows the tool but not the key: pictures that share a planted word share a pattern.
+"""Word-mean subtraction, for attackers who know the tool but not the key.
 
-The pattern of a word is estimated as the mean of its pictures less the mean of all, and subtracted again.
+Pictures that share a planted word may share a pattern. It is estimated as their mean less the mean of all pictures,
+and subtracted.
 """
 
 from collections import Counter, defaultdict
@@ -11,7 +12,7 @@ from statistics import median_low
 import numpy as np
 from PIL import Image
 
-from protect.verify.countermeasures.base import Changed, Countermeasure
+from protect.verify.countermeasures.base import Changed, Countermeasure, Kind
 from protect.verify.countermeasures.prefix_dedup import find_planted
 from protect.verify.countermeasures.text import fold_word
 from protect.verify.reading.pairs import Pairs, centre
@@ -99,9 +100,10 @@ def _resized(pattern: np.ndarray, side: int) -> np.ndarray:
 
 ROWS = (
     Countermeasure(
-        "subtract-word-means",
-        "adaptive",
+        "word-mean-subtraction",
+        Kind.ADAPTIVE,
         "the mean of the pictures that share a planted-looking word subtracted from them",
+        "subtracts what pictures with the same planted word share",
         pairs=subtract_means,
     ),
 )

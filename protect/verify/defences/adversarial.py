@@ -4,10 +4,10 @@ import torch
 
 from protect.clip.losses import clip_loss
 from protect.types import Features, Images
-from protect.verify.defences.base import Given, Lesson
+from protect.verify.defences.base import Defence, StepInputs
 
 
-class Adversarial(Lesson):
+class Adversarial(Defence):
     """Each step first moves the pictures within epsilon to raise the loss (PGD; Madry et al. 2018), then learns.
 
     The radius is half of the usual protection's, as in published tests of unlearnable examples (Fu et al. 2022).
@@ -17,9 +17,9 @@ class Adversarial(Lesson):
 
     epsilon, step_size, steps = 4 / 255, 2 / 255, 3
 
-    def loss(self, given: Given) -> torch.Tensor:
-        texts = self.text(given)
-        images = self.moved(given.images, texts.detach())
+    def loss(self, inputs: StepInputs) -> torch.Tensor:
+        texts = self.text(inputs)
+        images = self.moved(inputs.images, texts.detach())
         return clip_loss(self.model.images(images), texts, self.model.scale)
 
     def moved(self, images: Images, texts: Features) -> Images:

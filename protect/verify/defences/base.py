@@ -13,7 +13,7 @@ from protect.settings.verify import VerifySettings
 from protect.types import Images
 
 
-class Given(NamedTuple):
+class StepInputs(NamedTuple):
     """What a step trains on: numbers of the pairs, their views, one encoded caption each, share of all steps done."""
 
     chosen: Int[Tensor, " batch"]
@@ -22,19 +22,21 @@ class Given(NamedTuple):
     done: float
 
 
-class Lesson:
+class Defence:
     """A way to train; as it stands, the plain one. It may change the model when made, before the optimizer is.
 
     Random draws come from torch's global generator, which the training loop seeds. `needs` names the setting
-    without which the lesson has no meaning; ValueError when it is empty.
+    without which the defence has no meaning; ValueError when it is not set.
     """
 
-    needs: ClassVar[str] = ""
+    needs: ClassVar[str | None] = None
 
     def __init__(self, model: DualEncoder, settings: VerifySettings) -> None:
-        if self.needs and not getattr(settings, self.needs):
-            lesson = type(self).__name__
-            raise ValueError(f"{self.needs}: expected to be set for the lesson {lesson}, got nothing; leave one out")
+        if self.needs is not None and getattr(settings, self.needs) is None:
+            defence = type(self).__name__
+            raise ValueError(
+                f"{self.needs}: expected to be set for the defence {defence}, got nothing; leave one out"
+            )
         self.model, self.settings = model, settings
         self.rate = 1.0  # times the learning rate of the schedule
 
@@ -44,16 +46,16 @@ class Lesson:
         `similarities()` measures how close each pair's picture and caption are now (cosine); a pass over the data.
         """
 
-    def loss(self, given: Given) -> Float[Tensor, ""]:
-        return clip_loss(self.model.images(given.images), self.text(given), self.model.scale)
+    def loss(self, inputs: StepInputs) -> Float[Tensor, ""]:
+        return clip_loss(self.model.images(inputs.images), self.text(inputs), self.model.scale)
 
-    def text(self, given: Given) -> Float[Tensor, "batch dim"]:
+    def text(self, inputs: StepInputs) -> Float[Tensor, "batch dim"]:
         """Features of the captions."""
-        return self.model.text(self.model.rows(given.captions))
+        return self.model.text(self.model.rows(inputs.captions))
 
-    def step(self, optimizer: torch.optim.Optimizer, given: Given) -> Float[Tensor, ""]:
+    def step(self, optimizer: torch.optim.Optimizer, inputs: StepInputs) -> Float[Tensor, ""]:
         """One step; returns the loss before it."""
-        loss = self.loss(given)
+        loss = self.loss(inputs)
         optimizer.zero_grad()
         loss.backward()
         for group in optimizer.param_groups:

@@ -6,13 +6,13 @@ from torch.nn.utils import parametrize
 
 from protect.clip.models import DualEncoder
 from protect.settings.verify import VerifySettings
-from protect.verify.defences.base import Given, Lesson
+from protect.verify.defences.base import Defence, StepInputs
 from protect.verify.defences.layer_order import image_tower
 
 RANK = 8
 
 
-class FrozenTower(Lesson):
+class FrozenTower(Defence):
     """The image tower stays as it came, only the text tower learns (Zhai et al. 2022, arXiv 2111.07991)."""
 
     needs = "pretrained"
@@ -23,10 +23,10 @@ class FrozenTower(Lesson):
         frozen = {id(parameter.requires_grad_(False)) for parameter in image_tower(model)}
         self.tower = [m for m in model.modules() if any(id(p) in frozen for p in m.parameters(recurse=False))]
 
-    def loss(self, given: Given) -> torch.Tensor:
+    def loss(self, inputs: StepInputs) -> torch.Tensor:
         for module in self.tower:
             module.eval()  # batch statistics are part of what stays
-        return super().loss(given)
+        return super().loss(inputs)
 
 
 class LowRank(nn.Module):
@@ -42,7 +42,7 @@ class LowRank(nn.Module):
         return weight + (self.up @ self.down).view(weight.shape)
 
 
-class Lora(Lesson):
+class Lora(Defence):
     """Everything is frozen but a low-rank change of each weight matrix of both towers (rank 8)."""
 
     needs = "pretrained"

@@ -9,7 +9,7 @@ from torch import Tensor
 from protect.clip.losses import clip_loss
 from protect.clip.models import DualEncoder
 from protect.settings.verify import VerifySettings
-from protect.verify.defences.base import Given
+from protect.verify.defences.base import StepInputs
 from protect.verify.defences.cleanclip import CleanClip
 
 WARM_UP = 0.2  # share of the epochs; then one epoch of contrast at a low rate, then the split
@@ -44,20 +44,20 @@ class SafeClip(CleanClip):
             else:
                 self.safe = largest(found, int(self.safe.sum()) + round(GROWTH * len(found)))
 
-    def loss(self, given: Given) -> torch.Tensor:
-        images, texts = self.model.images(given.images), self.text(given)
+    def loss(self, inputs: StepInputs) -> torch.Tensor:
+        images, texts = self.model.images(inputs.images), self.text(inputs)
         if self.phase == "slow":
             return clip_loss(images, texts, self.model.scale)
         if self.safe is None:
-            return self.in_modal(given, images, texts)
-        safe = self.safe[given.chosen.cpu()]
+            return self.in_modal(inputs, images, texts)
+        safe = self.safe[inputs.chosen.cpu()]
         total = torch.zeros((), device=images.device)
         if safe.any():
             total = total + safe.float().mean() * clip_loss(images[safe], texts[safe], self.model.scale)
         if not safe.all():
             rest = (~safe).nonzero().squeeze(1)
-            captions = [given.captions[i] for i in rest.tolist()]
-            others = Given(given.chosen[rest], given.images[rest], captions, given.done)
+            captions = [inputs.captions[i] for i in rest.tolist()]
+            others = StepInputs(inputs.chosen[rest], inputs.images[rest], captions, inputs.done)
             total = total + len(rest) / len(safe) * self.in_modal(others, images[rest], texts[rest])
         return total
 

@@ -4,13 +4,13 @@ import torch
 
 from protect.clip.models import DualEncoder
 from protect.settings.verify import VerifySettings
-from protect.verify.defences.base import Given, Lesson
+from protect.verify.defences.base import Defence, StepInputs
 from protect.verify.defences.layer_order import image_tower, text_tower
 
 START = 0.1  # share of the training in which everything learns
 
 
-class Staged(Lesson):
+class Staged(Defence):
     """Progressive staged training (Dang et al. 2023, arXiv 2306.02064) on a fixed timetable.
 
     After a tenth of the training, the front of what no longer learns moves evenly through both towers, from their
@@ -26,8 +26,8 @@ class Staged(Lesson):
         model.train(was_training)
         self.depths = [(p, i / len(tower)) for tower in towers for i, p in enumerate(tower)]
 
-    def loss(self, given: Given) -> torch.Tensor:
-        front = (given.done - START) / (1 - START)
+    def loss(self, inputs: StepInputs) -> torch.Tensor:
+        front = (inputs.done - START) / (1 - START)
         for parameter, depth in self.depths:
             parameter.requires_grad_(depth >= front)
-        return super().loss(given)
+        return super().loss(inputs)

@@ -4,11 +4,11 @@ import torch
 
 from protect.clip.losses import clip_loss, clip_rows
 from protect.types import Features, Images
-from protect.verify.defences.base import Given, Lesson
+from protect.verify.defences.base import Defence, StepInputs
 from protect.verify.defences.strong_augment import strong_images
 
 
-class UEraser(Lesson):
+class UEraser(Defence):
     """Every picture is augmented `tries` times; the version with the greatest loss of its own pair is learned.
 
     Qin et al. 2023, arXiv 2303.15127, in its strongest form (the search at every step). Costs `tries` forward
@@ -17,9 +17,9 @@ class UEraser(Lesson):
 
     tries = 5
 
-    def loss(self, given: Given) -> torch.Tensor:
-        texts = self.text(given)
-        images = self.hardest(given.images, texts.detach())
+    def loss(self, inputs: StepInputs) -> torch.Tensor:
+        texts = self.text(inputs)
+        images = self.hardest(inputs.images, texts.detach())
         return clip_loss(self.model.images(images), texts, self.model.scale)
 
     @torch.no_grad()

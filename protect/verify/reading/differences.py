@@ -95,7 +95,7 @@ def _change(clean: np.ndarray, published: np.ndarray) -> float:
     return float(np.sqrt(np.mean((clean.astype(np.float32) - published) ** 2)))
 
 
-def deal(triggers: Sequence[Trigger], count: int, random: np.random.Generator) -> list[Trigger]:
+def assigned(triggers: Sequence[Trigger], count: int, random: np.random.Generator) -> list[Trigger]:
     """The triggers in random order, over and over, until there are `count`."""
     order = [int(i) for _ in range(-(-count // len(triggers))) for i in random.permutation(len(triggers))]
     return [triggers[i] for i in order[:count]]

@@ -1,4 +1,4 @@
-"""Pairs as an attacker holds them: pictures decoded once, near the size he trains at, each with its captions."""
+"""Pairs as attackers hold them: pictures decoded once, near the size they train at, each with its captions."""
 
 import io
 import warnings
@@ -77,12 +77,12 @@ class JudgedPairs:
 def read_pairs(
     sources: Sequence[str],
     size: int,
-    limit: int = 0,
+    limit: int | None = None,
     keep: Keep | None = None,
     edit: Edit | None = None,
     store: Path | None = None,
 ) -> Pairs:
-    """The first `limit` pairs (0: all) whose key passes `keep`, to be trained on at `size` pixels.
+    """The first `limit` pairs (None: all) whose key passes `keep`, to be trained on at `size` pixels.
 
     `edit` is applied to each decoded picture before it is brought near that size; pictures go to the file
     `store` if one is given. What cannot be read is skipped and counted.
@@ -95,7 +95,7 @@ def read_pairs(
 
 
 def read_judged(
-    sources: Sequence[str], size: int, limit: int = 0, keep: Keep | None = None, edit: Edit | None = None
+    sources: Sequence[str], size: int, limit: int | None = None, keep: Keep | None = None, edit: Edit | None = None
 ) -> JudgedPairs:
     """As `read_pairs`, for the test: pictures cut to `size` pixels square, nothing left to chance."""
     reading = _Reading(sources, limit, keep)
@@ -107,7 +107,7 @@ def read_judged(
 class _Reading:
     """Yields the usable pictures; keys, captions and the number of others are here when it is through."""
 
-    def __init__(self, sources: Sequence[str], limit: int, keep: Keep | None) -> None:
+    def __init__(self, sources: Sequence[str], limit: int | None, keep: Keep | None) -> None:
         self.sources, self.limit, self.keep = sources, limit, keep or (lambda key: True)
         self.keys: list[str] = []
         self.captions: list[tuple[str, ...]] = []

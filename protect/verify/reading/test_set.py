@@ -8,7 +8,7 @@ from math import ceil
 from protect.seeds import derive
 from protect.verify.reading.pairs import Edit, JudgedPairs, read_judged
 from protect.verify.reading.scrape import scrape
-from protect.verify.result import TEST
+from protect.verify.records import TEST
 
 HELD_OUT = 10  # without a test set, about one key in this many is kept from every arm
 
@@ -19,34 +19,35 @@ def is_held_out(key: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Unseen:
+class HeldOut:
     """Where the test pairs are: all of a source, or those of the clean pairs that are held out.
 
-    limit: of training pairs (0: all), which bounds the held out ones. repeated: keys that are left out of the
+    limit: of training pairs (None: all), which bounds the held out ones. repeated: keys that are left out of the
     test, as their picture is also trained on.
     """
 
     source: str
-    held_out: bool
-    limit: int
+    from_clean: bool
+    limit: int | None
     repeated: frozenset[str] = frozenset()
 
     def read(self, size: int, edit: Edit | None = None) -> JudgedPairs:
         """The pairs at a size; `edit` is applied to each decoded picture first."""
-        if not self.held_out:
+        if not self.from_clean:
             return read_judged([self.source], size, keep=self._is_asked, edit=edit)
         try:
-            return read_judged([self.source], size, ceil(self.limit / (HELD_OUT - 1)), self._is_asked, edit)
+            few = None if self.limit is None else ceil(self.limit / (HELD_OUT - 1))
+            return read_judged([self.source], size, few, self._is_asked, edit)
         except ValueError as error:
             raise ValueError(
                 f"test: expected about a tenth of the clean pairs to hold out, got none ({error}); name test pairs"
             ) from error
 
     def _is_asked(self, key: str) -> bool:
-        return key not in self.repeated and (not self.held_out or is_held_out(key))
+        return key not in self.repeated and (not self.from_clean or is_held_out(key))
 
 
-def find_unseen(clean: str, test: str | None, limit: int) -> Unseen:
+def find_held_out(clean: str, test: str | None, limit: int | None) -> HeldOut:
     """The test pairs, without those whose picture is, byte for byte, that of a clean pair that is trained on."""
     held_out, trained, asked = test is None, set[str](), dict[str, str]()
     for key, picture in _pictures(clean):
@@ -60,7 +61,7 @@ def find_unseen(clean: str, test: str | None, limit: int) -> Unseen:
         raise ValueError(
             f"test: expected pictures that no arm trains on, got {len(asked)} that are all in {clean}; name others"
         )
-    return Unseen(clean if test is None else test, held_out, limit, repeated)
+    return HeldOut(clean if test is None else test, held_out, limit, repeated)
 
 
 def _pictures(source: str) -> Iterator[tuple[str, str]]:

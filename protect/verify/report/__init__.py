@@ -14,7 +14,7 @@ from protect.verify.result import Comparison
 PRIVATE = 0o600
 
 
-def save(found: Comparison, out: Path, samples: Sequence[SamplePair] = ()) -> None:
+def save(comparison: Comparison, out: Path, samples: Sequence[SamplePair] = ()) -> None:
     """Writes report.html, report.md, results.json (CLIP_benchmark's schema) and details.json (everything).
 
     The page holds clean pictures and clean captions: only its owner may read it.
@@ -22,10 +22,10 @@ def save(found: Comparison, out: Path, samples: Sequence[SamplePair] = ()) -> No
     from protect.verify.report.page import to_page
 
     files = {
-        "report.html": to_page(found, samples),
-        "report.md": to_markdown(found),
-        "results.json": to_json(to_benchmark(found)),
-        "details.json": to_json(to_dict(found)),
+        "report.html": to_page(comparison, samples),
+        "report.md": to_markdown(comparison),
+        "results.json": to_json(to_benchmark(comparison)),
+        "details.json": to_json(to_dict(comparison)),
     }
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():

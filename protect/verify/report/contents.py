@@ -1,43 +1,52 @@
-"""The tables of a report: arms, transfer, dilution, distortion, checks, making."""
+"""The tables of a report: rows, transfer, mixtures, distortion, checks, data, settings."""
 
 from collections.abc import Iterable, Sequence
 from math import isfinite
 
-from protect.verify.report.findings import CONTROLS, dropped, most, percents
-from protect.verify.report.tables import Table, percent, spread
-from protect.verify.result import (
+from protect.verify.records import (
+    BEST,
     CLEAN,
+    MATCHED,
     MOMENTS,
+    PERCENTILE,
     PROTECTED,
+    RECALL,
     TO_IMAGE,
     TO_TEXT,
-    TWIN,
+    UNTRAINED,
     Arm,
-    Comparison,
+    Group,
+    Weakest,
+    judged_by,
     mix_names,
-    recall,
 )
+from protect.verify.report.findings import dropped, percents
+from protect.verify.report.summary import CONTROLS, most, with_error
+from protect.verify.report.tables import Table, percent, spread
+from protect.verify.result import Comparison
 
-HEADER = ("row", "attacker", "kept, best", "kept, last")
+HEADER = ("row", "attacker", "retained, best", "retained, last", "by rank, best")
 FIGURES = ("i2t R@10 %", "t2i R@10 %", "i2t MedR", "t2i MedR")
-OF_TWIN, BEST_EPOCH, DROPPED = "of its twin", "best epoch", "dropped"
+OF_CONTROL, BEST_EPOCH, DROPPED = "of its control", "best epoch", "dropped"
 
 
-def explained(found: Comparison) -> str:
-    """How the table of arms is to be read."""
+def explained(comparison: Comparison) -> str:
+    """How the table of rows is to be read."""
     words = (
-        "Kept: share of the clean gain, (R - chance) / (R of clean - chance), at the best and the last epoch; R is "
-        "the mean of both R@10, chance the computed one, clean the plain row of that name, whatever the row does. "
-        "The best epoch is chosen on the test itself, in the attacker's favour. Other figures are of the best epoch, "
-        "mean (lowest..highest) over seeds. R@10: share of queries whose partner is among the first ten, image to "
-        "text and text to image. MedR: median rank."
+        "Retained: the retained gain, (R - chance) / (R of clean - chance), at the best and the last epoch; R is the "
+        "mean of both R@10, chance the computed one, clean the plain row of that name, whatever the row does. By "
+        "rank: the same with the mean percentile rank, 1 - (rank - 1/2) / items, in place of R@10; it varies less "
+        "from test set to test set. After ± stands the standard error from the choice of test pictures. The best "
+        "epoch is chosen on the test itself, in the attackers' favour. Other figures are of the best epoch, mean "
+        "(lowest..highest) over seeds. R@10: share of queries whose partner is among the first ten, image to text "
+        "and text to image. MedR: median rank."
     )
-    if found.group("twin"):
+    if comparison.group(Group.CONTROL):
         words += (
-            " Of its twin: the same share, at the best epoch, beside clean files that were treated as the row is "
-            f"({TWIN}NAME)."
+            " Of its control: the retained gain, at the best epoch, beside clean files under the same treatment "
+            f"({MATCHED}NAME)."
         )
-    if any(map(dropped, found.arms)):
+    if any(map(dropped, comparison.arms)):
         words += (
             " Dropped: what the row throws away of the files it takes. Nothing is learned from that, so dropping "
             "counts as protection."
@@ -45,47 +54,51 @@ def explained(found: Comparison) -> str:
     return words
 
 
-def arms_table(found: Comparison, arms: Sequence[Arm], title: str) -> Table:
+def arms_table(comparison: Comparison, arms: Sequence[Arm], title: str) -> Table:
     """Chance, then a row for each of the arms and attackers; the weakest one is marked.
 
-    What no arm has goes without its column: a share of its twin's gain, dropped pairs or words.
+    Columns that would be empty are left out: the share of a control's gain, dropped pairs or words.
     """
-    twins = {arm.name for arm in found.group("twin")}
-    has_twin = any(TWIN + arm.name in twins for arm in arms)
-    optional = [(OF_TWIN, has_twin), (BEST_EPOCH, True), (DROPPED, any(map(dropped, arms)))]
+    controls = {arm.name for arm in comparison.group(Group.CONTROL)}
+    has_control = any(MATCHED + arm.name in controls for arm in arms)
+    optional = [(OF_CONTROL, has_control), (BEST_EPOCH, True), (DROPPED, any(map(dropped, arms)))]
     names = [name for name, wanted in optional if wanted]
     rows = []
-    if found.runs:
-        rows.append(("chance, computed", "", "0 %", "0 %", *("" for _ in names), *_figures([found.chance])))
-    for attacker in found.attackers:
-        untrained = [result.metrics for result in found.results(CLEAN, attacker, "untrained")]
+    if comparison.runs:
+        rows.append(
+            ("chance, computed", "", "0 %", "0 %", "0 %", *("" for _ in names), *_figures([comparison.chance]))
+        )
+    for attacker in comparison.attackers:
+        untrained = [result.metrics for result in comparison.results(CLEAN, attacker, UNTRAINED)]
         epoch = ("0" if name == BEST_EPOCH else "" for name in names)
-        rows.append(("chance, untrained", attacker, "", "", *epoch, *_figures(untrained)))
-    marks, weakest = dict[int, str](), found.weakest()
+        rows.append(("chance, untrained", attacker, "", "", "", *epoch, *_figures(untrained)))
+    marks, weakest = dict[int, str](), comparison.weakest()
     for arm in arms:
-        for attacker in found.attackers:
-            if not found.results(arm.name, attacker, "best"):
+        for attacker in comparison.attackers:
+            if not comparison.results(arm.name, attacker, BEST):
                 continue
             if weakest is not None and (weakest.arm, weakest.attacker) == (arm.name, attacker):
                 marks[len(rows)] = "weakest"
-            rows.append(_arm_row(found, arm, attacker, names))
-    if found.runs and any(arm.group == "mandatory" for arm in arms):
+            rows.append(_arm_row(comparison, arm, attacker, names))
+    if comparison.runs and any(arm.group is Group.MANDATORY for arm in arms):
         gaps = [""] * (len(names) + len(FIGURES))
-        rows += [(name, "not applicable", "-", "-", *gaps) for name in found.inapplicable]
+        rows += [(name, "not applicable", "-", "-", "-", *gaps) for name in comparison.inapplicable]
     return Table(title, (*HEADER, *names, *FIGURES), tuple(rows), names=2, marks=marks)
 
 
-def _arm_row(found: Comparison, arm: Arm, attacker: str, names: Sequence[str]) -> tuple[str, ...]:
-    results = found.results(arm.name, attacker, "best")
-    kept = [percent(found.share(arm.name, attacker, moment)) for moment in reversed(MOMENTS)]
-    twin = found.share_of_twin(arm.name, attacker, "best")
+def _arm_row(comparison: Comparison, arm: Arm, attacker: str, names: Sequence[str]) -> tuple[str, ...]:
+    results = comparison.results(arm.name, attacker, BEST)
+    places = [Weakest(0.0, arm.name, attacker, moment) for moment in reversed(MOMENTS)]
+    retained = [with_error(comparison, row) for row in places]
+    by_rank = with_error(comparison, places[0], PERCENTILE)
+    of_control = comparison.retained_of_control(arm.name, attacker, BEST)
     optional = {
-        OF_TWIN: "" if twin is None else percent(twin),
+        OF_CONTROL: "" if of_control is None else percent(of_control),
         BEST_EPOCH: spread([float(result.epoch) for result in results], "{:.0f}", middle=False),
         DROPPED: dropped(arm),
     }
     cells = (optional[name] for name in names)
-    return (arm.name, attacker, *kept, *cells, *_figures([result.got for result in results]))
+    return (arm.name, attacker, *retained, by_rank, *cells, *_figures([result.better for result in results]))
 
 
 def _figures(metrics: Sequence[dict[str, float]]) -> list[str]:
@@ -94,41 +107,42 @@ def _figures(metrics: Sequence[dict[str, float]]) -> list[str]:
     return recalls + [spread([m[f"{way}_median_rank"] for m in metrics], "{:.0f}") for way in ways]
 
 
-def rivals(found: Comparison) -> list[Arm]:
+def rivals(comparison: Comparison) -> list[Arm]:
     """The rows of the transfer matrix: controls, the protected files, other protectors' files."""
     names = (*CONTROLS, PROTECTED)
-    return [arm for arm in found.arms if arm.name in names or arm.group == "extra"]
+    return [arm for arm in comparison.arms if arm.name in names or arm.group is Group.FURTHER]
 
 
-def transfer_table(found: Comparison) -> Table:
+def transfer_table(comparison: Comparison) -> Table:
     """The highest share of each protector's files under each attacker."""
     rows = []
-    for arm in rivals(found):
-        places = [most(found, arm.name, attacker) for attacker in found.attackers]
-        rows.append((arm.name, *(percent(row.share if row else None) for row in places)))
-    title = "Clean gain kept, by protected files and attacker; the higher of last and best epoch"
-    return Table(title, ("files", *found.attackers), tuple(rows))
+    for arm in rivals(comparison):
+        places = [most(comparison, arm.name, attacker) for attacker in comparison.attackers]
+        rows.append((arm.name, *(percent(row.retained if row else None) for row in places)))
+    title = "Retained gain, by protected files and attacker; the higher of last and best epoch"
+    return Table(title, ("files", *comparison.attackers), tuple(rows))
 
 
-def dilution_table(found: Comparison) -> Table:
+def dilution_table(comparison: Comparison) -> Table:
     """Learnability gain of the owner's pairs inside a training set that is clean otherwise, at the best epoch."""
     rows = []
-    for share in percents(found):
+    for share in percents(comparison):
         mix, absent = mix_names(share)
-        mix = PROTECTED if share == 100 else mix
-        for attacker in found.attackers:
-            recalls = [found.recall(arm, attacker, "best") for arm in (mix, absent, CLEAN)]
-            recalls[1] = recall(found.chance) if share == 100 else recalls[1]
-            gains = [percent(found.learnability(share, attacker, moment)) for moment in reversed(MOMENTS)]
+        whole = share >= 100
+        mix = PROTECTED if whole else mix
+        for attacker in comparison.attackers:
+            recalls = [comparison.mean(arm, attacker, BEST) for arm in (mix, absent, CLEAN)]
+            recalls[1] = judged_by(comparison.chance, RECALL) if whole else recalls[1]
+            gains = [percent(comparison.learnability(share, attacker, moment)) for moment in reversed(MOMENTS)]
             figures = ["-" if value is None else f"{100 * value:.1f}" for value in recalls]
             rows.append((f"{share:g} %", attacker, *gains, *figures))
     header = ("protected", "attacker", "learned, best", "learned, last", "R@10 % with them", "without", "all clean")
     return Table("Learnability gain of the owner's pairs in a mixture", header, tuple(rows), names=2)
 
 
-def distortion_table(found: Comparison) -> Table | None:
+def distortion_table(comparison: Comparison) -> Table | None:
     """How far the published pictures are from the clean ones, beside a re-encode that changes nothing else."""
-    cheap = found.cheap
+    cheap = comparison.cheap
     if cheap is None:
         return None
     rows = [["protected", f"{cheap.linf:g}", _decibels(cheap.psnr), f"{cheap.ssim:.4f}"]]
@@ -147,9 +161,9 @@ def _decibels(psnr: float) -> str:
     return f"{psnr:.1f}" if isfinite(psnr) else "equal"
 
 
-def checks_table(found: Comparison) -> Table | None:
+def checks_table(comparison: Comparison) -> Table | None:
     """What a filter or a reader of the files sees without training a CLIP."""
-    cheap = found.cheap
+    cheap = comparison.cheap
     if cheap is None:
         return None
     rows = [("leaks of clean material", str(len(cheap.leaks)), "0 wanted")]
@@ -160,7 +174,7 @@ def checks_table(found: Comparison) -> Table | None:
         rows.append(("planted word read off the picture by a linear probe", percent(cheap.probe), clean))
     areas = cheap.detection.items()
     rows += [(f"detector {name}, AUC", f"{area:.2f}", "0.50: cannot tell") for name, area in areas]
-    return Table("Checks that train no CLIP", ("check", "found", "beside"), tuple(rows))
+    return Table("Checks that train no CLIP", ("check", "measured", "beside"), tuple(rows))
 
 
 def _precise(share: float) -> str:
@@ -168,26 +182,34 @@ def _precise(share: float) -> str:
     return "100 %" if share >= 1 else f"{int(share * 1000) / 10:.1f} %"
 
 
-def data_table(found: Comparison) -> Table:
+def data_table(comparison: Comparison) -> Table:
     """What every row was trained on, and the test."""
-    sources = [(arm.name, arm.pairs, arm.skipped, arm.shards, arm.note) for arm in found.arms]
-    if found.runs:
-        sources.append(("test", found.test.pairs, found.test.skipped, found.test.shards, "judged on, in no arm"))
+    sources = [(arm.name, arm.pairs, arm.skipped, arm.shards, arm.note) for arm in comparison.arms]
+    if comparison.runs:
+        sources.append(
+            (
+                "test",
+                comparison.test.pairs,
+                comparison.test.skipped,
+                comparison.test.shards,
+                "judged on, never trained on",
+            )
+        )
     rows = [
         (name, note, str(pairs), str(skipped), str(len(shards))) for name, pairs, skipped, shards, note in sources
     ]
-    rows += [(name, f"not applicable; {why}", "-", "-", "-") for name, why in found.inapplicable.items()]
+    rows += [(name, f"not applicable; {why}", "-", "-", "-") for name, why in comparison.inapplicable.items()]
     return Table("Data as read", ("row", "what it is", "pairs", "skipped", "files"), tuple(rows), names=2)
 
 
-def making_table(found: Comparison) -> Table:
+def settings_table(comparison: Comparison) -> Table:
     """Settings and versions."""
-    rows = [(name, _plain(value)) for name, value in (found.settings | found.versions).items()]
-    seeds = range(int(found.settings.get("seeds", 0)))
+    rows = [(name, _plain(value)) for name, value in (comparison.settings | comparison.versions).items()]
+    seeds = range(int(comparison.settings.get("seeds", 0)))
     return Table(
         "Settings and versions",
         ("name", "value"),
-        (*rows, ("seed numbers", _plain(list(seeds))), ("time taken", duration(found.seconds))),
+        (*rows, ("seed numbers", _plain(list(seeds))), ("time taken", duration(comparison.seconds))),
         names=2,
     )
 
@@ -200,9 +222,9 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def hashes(found: Comparison) -> list[tuple[str, str, str]]:
+def hashes(comparison: Comparison) -> list[tuple[str, str, str]]:
     """Row, file and SHA-256 of everything that was read, each file once."""
-    named = [(arm.name, arm.shards) for arm in found.arms] + [("test", found.test.shards)]
+    named = [(arm.name, arm.shards) for arm in comparison.arms] + [("test", comparison.test.shards)]
     return list(_once((row, file, digest) for row, files in named for file, digest in files.items()))
 
 

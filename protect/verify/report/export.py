@@ -1,56 +1,75 @@
 """A comparison for programs: CLIP_benchmark's schema, and everything else as JSON."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import isfinite
 from typing import Any
 
-from protect.verify.report.findings import headline, notes, percents
-from protect.verify.result import CLEAN, MOMENTS, Comparison
+from protect.verify.records import CLEAN, MOMENTS, PERCENTILE, RECALL, Run
+from protect.verify.report.findings import notes, percents
+from protect.verify.report.summary import headline
+from protect.verify.result import Comparison
 
 Plain = dict[str, Any] | list[Any] | tuple[Any, ...] | str | int | float | bool | None
 
 
-def to_benchmark(found: Comparison) -> list[dict[str, Any]]:
+def to_benchmark(comparison: Comparison) -> list[dict[str, Any]]:
     """One record a run and moment, in the result schema of CLIP_benchmark."""
     return [
         {
             "dataset": f"{run.arm}, seed {run.seed}, {moment} epoch",
             "model": run.attacker,
-            "pretrained": str(found.settings.get("pretrained", "")),
+            "pretrained": comparison.settings.get("pretrained") or "",
             "task": "zeroshot_retrieval",
-            "metrics": run.at(moment).got,
+            "metrics": run.at(moment).better,
             "language": "",
         }
-        for run in found.runs
+        for run in comparison.runs
         for moment in MOMENTS
     ]
 
 
-def to_dict(found: Comparison) -> dict[str, Any]:
+def to_dict(comparison: Comparison) -> dict[str, Any]:
     """Everything, ready for JSON: settings, versions, file hashes, every epoch of every run, what follows from it."""
     shares = [
-        {"arm": arm.name, "attacker": a}
-        | {moment: found.share(arm.name, a, moment) for moment in MOMENTS}
-        | {f"of its twin, {moment}": found.share_of_twin(arm.name, a, moment) for moment in MOMENTS}
-        for arm in found.arms
+        {"arm": arm.name, "attacker": attacker} | _retained(comparison, arm.name, attacker)
+        for arm in comparison.arms
         if arm.name != CLEAN
-        for a in found.attackers
+        for attacker in comparison.attackers
     ]
     learned = [
-        {"percent": p, "attacker": a, **{moment: found.learnability(p, a, moment) for moment in MOMENTS}}
-        for p in percents(found)
-        for a in found.attackers
+        {"percent": p, "attacker": a, **{moment: comparison.learnability(p, a, moment) for moment in MOMENTS}}
+        for p in percents(comparison)
+        for a in comparison.attackers
     ]
-    weakest = found.weakest()
-    return asdict(found) | {
-        "headline": headline(found),
+    weakest = comparison.weakest()
+    return asdict(comparison) | {
+        "runs": list(map(_run, comparison.runs)),
+        "headline": headline(comparison),
         "weakest": None if weakest is None else weakest._asdict(),
-        "refusal": found.refusal,
-        "clean_gain_kept": shares,
+        "refusal": comparison.refusal,
+        "retained_gain": shares,
         "learnability": learned,
-        "notes": list(notes(found)),
+        "notes": list(notes(comparison)),
     }
+
+
+def _retained(comparison: Comparison, arm: str, attacker: str) -> dict[str, float | None]:
+    """Of one row, by moment: by R@10 and by mean percentile rank, their standard errors, beside its control."""
+    shares = dict[str, float | None]()
+    for moment in MOMENTS:
+        place = (arm, attacker, moment)
+        shares[moment] = comparison.retained(*place)
+        shares[f"{moment}, error"] = comparison.error(*place, RECALL)
+        shares[f"{moment}, by rank"] = comparison.retained(*place, PERCENTILE)
+        shares[f"{moment}, by rank, error"] = comparison.error(*place, PERCENTILE)
+        shares[f"{moment}, of its control"] = comparison.retained_of_control(*place)
+    return shares
+
+
+def _run(run: Run) -> dict[str, Any]:
+    """Without the results of every test picture, which are in runs.jsonl."""
+    return asdict(replace(run, epochs=tuple(replace(epoch, pictures=None) for epoch in run.epochs)))
 
 
 def to_json(content: Plain) -> str:

@@ -1,9 +1,11 @@
 """The report as one offline HTML page: no script, no link to the outside, colours by the reader's choice."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from protect.settings.verify import requirement
+from protect.settings.verify import required_limit
+from protect.verify.records import PROTECTED, Group
 from protect.verify.report.contents import (
     arms_table,
     checks_table,
@@ -13,19 +15,20 @@ from protect.verify.report.contents import (
     duration,
     explained,
     hashes,
-    making_table,
+    settings_table,
     transfer_table,
 )
-from protect.verify.report.figures import bars, by_epoch, curve_arms, curves, dilution, matrix, reach
-from protect.verify.report.findings import best_control, headline, most, notes, place, untested
+from protect.verify.report.figures import bars, by_epoch, curve, curve_arms, curves, dilution, matrix, reach
+from protect.verify.report.findings import notes, untested
 from protect.verify.report.samples import GAIN, SamplePair, show
+from protect.verify.report.summary import best_control, first_lines, headline, most, place
 from protect.verify.report.tables import Table, percent
-from protect.verify.result import PROTECTED, Comparison
+from protect.verify.result import Comparison
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def to_page(found: Comparison, samples: Sequence[SamplePair] = ()) -> str:
+def to_page(comparison: Comparison, samples: Sequence[SamplePair] = ()) -> str:
     """The whole page; it holds the clean pictures of the samples, so it is for their owner only."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -37,51 +40,61 @@ def to_page(found: Comparison, samples: Sequence[SamplePair] = ()) -> str:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = percent
-    learned = dilution(found)
-    transfer = transfer_table(found)
+    learned, weakest = dilution(comparison), comparison.weakest()
+    transfer = transfer_table(comparison)
     page = environment.get_template("report.html").render(
-        found=found,
-        headline=headline(found),
-        weakest=found.weakest(),
-        limit=_limit(found),
-        control=best_control(found),
-        own=most(found, PROTECTED),
+        comparison=comparison,
+        has_controls=bool(comparison.group(Group.CONTROL)),
+        headline=headline(comparison),
+        weakest=weakest,
+        first_curve=None if weakest is None else _first_curve(comparison, weakest.attacker),
+        first_lines=list(first_lines(comparison)),
+        limit=_limit(comparison),
+        control=best_control(comparison),
+        own=most(comparison, PROTECTED),
         place=place,
-        notes=list(notes(found)),
-        curves=[chart.draw() for chart in curves(found)],
-        curve_table=_curve_table(found),
-        explained=explained(found),
-        arms=arms_table(found, found.group("mandatory"), "The six arms that a verdict needs"),
-        every_row=arms_table(found, found.arms, "Every row"),
+        notes=list(notes(comparison)),
+        curves=[chart.draw() for chart in curves(comparison)],
+        curve_table=_curve_table(comparison),
+        explained=explained(comparison),
+        arms=arms_table(comparison, comparison.group(Group.MANDATORY), "The six rows that a verdict needs"),
+        every_row=arms_table(comparison, comparison.arms, "Every row"),
         transfer=transfer,
-        matrix=matrix(found, [row[0] for row in transfer.rows]),
-        bars=bars(found),
-        reach=reach(found),
-        dilution=dilution_table(found) if found.group("dilution") else None,
+        matrix=matrix(comparison, [row[0] for row in transfer.rows]),
+        bars=bars(comparison),
+        reach=reach(comparison),
+        dilution=dilution_table(comparison) if comparison.group(Group.MIXTURE) else None,
         dilution_chart=learned and learned.draw(),
-        distortion=distortion_table(found),
-        checks=checks_table(found),
+        distortion=distortion_table(comparison),
+        checks=checks_table(comparison),
         samples=[show(pair) for pair in samples],
         gain=GAIN,
-        untested=untested(found),
-        data=data_table(found),
-        making=making_table(found),
-        hashes=hashes(found),
-        duration=duration(found.seconds),
+        untested=untested(comparison),
+        data=data_table(comparison),
+        settings=settings_table(comparison),
+        hashes=hashes(comparison),
+        duration=duration(comparison.seconds),
     )
     return page.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
-def _limit(found: Comparison) -> float | None:
+def _first_curve(comparison: Comparison, attacker: str) -> str:
+    chart = curve(comparison, attacker)
+    return replace(chart, name=f"Weakest row, {chart.name}").draw()
+
+
+def _limit(comparison: Comparison) -> float | None:
     """The share that was required at most."""
-    require = found.settings.get("require")
-    return requirement(require)[1] if require else None
+    require = comparison.settings.get("require")
+    return required_limit(require) if require else None
 
 
-def _curve_table(found: Comparison) -> Table:
+def _curve_table(comparison: Comparison) -> Table:
     """The curves as figures, a row for each arm and attacker, a column for each epoch."""
     drawn = [
-        (arm, attacker, by_epoch(found, arm, attacker)) for attacker in found.attackers for arm in curve_arms(found)
+        (arm, attacker, by_epoch(comparison, arm, attacker))
+        for attacker in comparison.attackers
+        for arm in curve_arms(comparison)
     ]
     numbers = sorted({epoch for *_, epochs in drawn for epoch, _ in epochs})
     rows = []

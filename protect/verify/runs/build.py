@@ -1,99 +1,149 @@
-"""From a row's name to the pairs it trains on."""
+"""Every kind of row: how its pairs are made from the clean and the published ones."""
 
 import hashlib
 import json
 import pickle
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from protect.settings.verify import VerifySettings
 from protect.verify.countermeasures import COUNTERMEASURES, Countermeasure, losses
-from protect.verify.reading.pairs import Pairs, read_pairs
-from protect.verify.result import CLEAN, PROTECTED, TWIN, mix_names
-from protect.verify.runs.controls import MAKERS, PICTURES_OF, Material
+from protect.verify.reading.pairs import read_pairs
+from protect.verify.records import CLEAN, MATCHED, PROTECTED, Group, mix_names
+from protect.verify.runs.material import Material
 from protect.verify.runs.mixtures import absent, mixed
-from protect.verify.runs.plan import Row
+from protect.verify.runs.row import Made, Row, said
 
 
-class Made(NamedTuple):
-    """What a row trains on; test pairs changed as these were, in a file, where it is judged on such; its losses."""
-
-    pairs: Pairs
-    alike: Path | None = None
-    dropped: tuple[float, float] = (0.0, 0.0)
-
-
-def make(row: Row, material: Material, settings: VerifySettings) -> Made:
+def built(row: Row, material: Material, settings: VerifySettings) -> Made:
     """The row's pairs, their pictures in a file; ValueError when none are left."""
-    if row.group in ("countermeasure", "twin"):
-        made = _countered(row, material, settings)
-    else:
-        made = Made(_plain(row, material))
+    made = row.make(material, settings)
     if not len(made.pairs):
         raise ValueError(f"{row.name}: expected pairs to train on, got none: every one was dropped")
     return made._replace(pairs=made.pairs.stored(material.path(row.name)))
 
 
-def _plain(row: Row, material: Material) -> Pairs:
-    if row.group == "mandatory":
-        return MAKERS[row.name](material)
-    if row.group == "extra":
-        keep = material.rows.__contains__
-        return read_pairs([material.sources[row.name]], material.size, keep=keep, store=material.path(row.name))
-    return (mixed if row.name == mix_names(row.percent)[0] else absent)(material, row.percent)
-
-
-def _countered(row: Row, material: Material, settings: VerifySettings) -> Made:
-    """The protected pairs after a countermeasure, or the clean ones for its twin."""
-    how = COUNTERMEASURES[row.name.removeprefix(TWIN)]
-    if how.needs and how.given is not None:
-        how = how.given(material.clean if how.needs == CLEAN else getattr(settings, how.needs))
-    twin = row.group == "twin"
-    pairs = before = material.clean if twin else material.protected
-    if how.picture is not None:
-        source, store = material.sources[CLEAN if twin else PROTECTED], material.path(f"{row.name} as stored")
-        pairs = read_pairs([source], material.size, keep=material.rows.__contains__, edit=how.picture, store=store)
-    if how.captions is not None:
-        pairs = pairs.recaptioned(how.captions(pairs.captions))
-    if how.pairs is not None:
-        pairs = how.pairs(pairs)
-    return Made(pairs, _alike(how, row, material), losses(before, pairs))
-
-
-def _alike(how: Countermeasure, row: Row, material: Material) -> Path | None:
-    """A file of the test pairs with pictures and captions changed as those of the row; None when it changes none."""
-    if material.unseen is None or not how.judged_alike:
-        return None
-    test = material.unseen.read(material.size, how.picture)
-    if how.alike is not None:
-        test = replace(test, captions=tuple(how.alike(test.captions)))
-    path = material.path(f"{row.name} test")
-    path.write_bytes(pickle.dumps(test))
-    return path
-
-
 def forget(row: Row, material: Material) -> None:
-    """Removes the files that `make` wrote for a row."""
-    for name in (row.name, f"{row.name} as stored", f"{row.name} test"):
-        material.path(name).unlink(missing_ok=True)
-
-
-def content(row: Row, material: Material, settings: VerifySettings) -> list[Any]:
-    """What decides a row's pairs, for a hash: rows of equal content share their runs.
-
-    A trigger of no words is stripped to what it was; noise of no size is the clean picture.
-    """
-    if row.group == "mandatory":
-        noisy = row.name == "random-noise"
-        pairs = material.clean if noisy else MAKERS[row.name](material)
-        return [PICTURES_OF[row.name], material.found.epsilon if noisy else 0, digest(pairs.keys, pairs.captions)]
-    how = COUNTERMEASURES.get(row.name.removeprefix(TWIN))
-    named = {how.needs: getattr(settings, how.needs)} if how and how.needs in asdict(settings) else {}
-    fields = asdict(replace(row, claim=False))
-    del fields["times"]  # the number of epochs is part of the recipe
-    return [fields, named, *(["judged alike"] if how and how.judged_alike else [])]
+    """Removes the files that `built` wrote for a row."""
+    for path in _files(row.name, material):
+        path.unlink(missing_ok=True)
 
 
 def digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+# Further files
+
+
+def further_row(name: str) -> Row:
+    """Files of another protector, as published."""
+    return Row(
+        name,
+        Group.FURTHER,
+        partial(_further, name),
+        partial(_named, [name]),
+        name,
+        partial(said, "further files, as published"),
+        f"uses {name}",
+    )
+
+
+def _further(name: str, material: Material, settings: VerifySettings) -> Made:
+    keep = material.numbers.__contains__
+    return Made(read_pairs([material.sources[name]], material.size, keep=keep, store=material.path(name)))
+
+
+# Mixtures
+
+
+def mixture_rows(percent: float) -> list[Row]:
+    """A training set with so many per cent protected pairs, and the same without those."""
+    owned = f"{percent:g} % of the pairs are the owner's"
+    kinds = ((mixed, PROTECTED, "the others clean"), (absent, CLEAN, "left out of the training set"))
+    return [
+        Row(
+            name,
+            Group.MIXTURE,
+            partial(_mixture, make, percent),
+            partial(_named, ["mixture", name]),
+            reference,
+            partial(said, f"{owned}; {rest}"),
+            percent=percent,
+            with_owner=reference == PROTECTED,
+        )
+        for name, (make, reference, rest) in zip(mix_names(percent), kinds, strict=True)
+    ]
+
+
+def _mixture(make: Any, percent: float, material: Material, settings: VerifySettings) -> Made:
+    return Made(make(material, percent))
+
+
+# Countermeasures
+
+
+def countermeasure_row(name: str) -> Row:
+    """What attackers do to the published files or, as clean:NAME, its matched control: the same on clean files."""
+    how, control = COUNTERMEASURES[name.removeprefix(MATCHED)], name.startswith(MATCHED)
+    reference = CLEAN if control else PROTECTED
+    return Row(
+        name,
+        Group.CONTROL if control else Group.COUNTERMEASURE,
+        partial(_countered, how, name, reference),
+        partial(_countered_content, how, name),
+        reference,
+        partial(said, f"clean files; {how.help}" if control else how.help),
+        how.deed,
+        claim=not control,
+        regime=how.regime,
+        transforms_test=how.transforms_test,
+        slow=how.slow,
+    )
+
+
+def _countered(how: Countermeasure, name: str, reference: str, material: Material, settings: VerifySettings) -> Made:
+    if how.from_clean is not None:
+        how = how.from_clean(material.clean)
+    elif how.setting is not None and how.from_setting is not None:
+        how = how.from_setting(getattr(settings, how.setting))
+    pairs = before = {CLEAN: material.clean, PROTECTED: material.protected}[reference]
+    if how.picture is not None:
+        keep, (_, store, _) = material.numbers.__contains__, _files(name, material)
+        pairs = read_pairs([material.sources[reference]], material.size, keep=keep, edit=how.picture, store=store)
+    if how.captions is not None:
+        pairs = pairs.recaptioned(how.captions(pairs.captions))
+    if how.pairs is not None:
+        pairs = how.pairs(pairs)
+    return Made(pairs, _transformed_test(how, name, material), losses(before, pairs))
+
+
+def _transformed_test(how: Countermeasure, name: str, material: Material) -> Path | None:
+    """A file of the test pairs with pictures and captions changed as those of the row; None when it changes none."""
+    if material.held_out is None or not how.transforms_test:
+        return None
+    test = material.held_out.read(material.size, how.picture)
+    if how.test_captions is not None:
+        test = replace(test, captions=tuple(how.test_captions(test.captions)))
+    *_, path = _files(name, material)
+    path.write_bytes(pickle.dumps(test))
+    return path
+
+
+def _countered_content(how: Countermeasure, name: str, material: Material, settings: VerifySettings) -> list[Any]:
+    return [name, None if how.setting is None else getattr(settings, how.setting)]
+
+
+# Common to several kinds
+
+
+def _named(names: Sequence[str], material: Material, settings: VerifySettings) -> list[Any]:
+    return list(names)
+
+
+def _files(name: str, material: Material) -> tuple[Path, Path, Path]:
+    """A row's pictures, its pictures as stored before other changes, its transformed test pairs."""
+    return material.path(name), material.path(f"{name} as stored"), material.path(f"{name} test")

@@ -1,26 +1,30 @@
-"""The comparison: every row, attacker and seed by one recipe; finished runs are kept for a restart."""
+"""Everything that is read before training, by size."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from protect.settings.verify import VerifySettings
 from protect.verify.attackers.train import attacker_size
+from protect.verify.countermeasures.base import Regime
 from protect.verify.reading.pairs import JudgedPairs
-from protect.verify.reading.test_set import Unseen
-from protect.verify.runs.controls import Material
+from protect.verify.reading.test_set import HeldOut
+from protect.verify.runs.material import Material
 from protect.verify.runs.sources import read_material
 
 
 @dataclass(frozen=True)
-class _Data:
-    """Everything read: by size, what rows are made from and what they are judged on; attackers by size."""
+class Data:
+    """By size, what rows are made from and what they are judged on; the size of each attacker's pictures.
+
+    files: SHA-256 by source and file name.
+    """
 
     files: dict[str, dict[str, str]]
     sizes: dict[str, int]
     materials: dict[int, Material]
     judged: dict[int, JudgedPairs]
-    unseen: Unseen
+    held_out: HeldOut
 
     @property
     def first(self) -> Material:
@@ -34,7 +38,7 @@ class _Data:
     @property
     def repeated(self) -> tuple[str, ...]:
         """What is to be said of test pictures that are also trained on."""
-        count = len(self.unseen.repeated)
+        count = len(self.held_out.repeated)
         return (f"{count} test pictures that are, byte for byte, also among the clean ones",) if count else ()
 
     @classmethod
@@ -43,23 +47,31 @@ class _Data:
         sources: Mapping[str, str],
         files: dict[str, dict[str, str]],
         settings: VerifySettings,
-        unseen: Unseen,
+        held_out: HeldOut,
+        regimes: Iterable[Regime],
         folder: Path,
-    ) -> "_Data":
+    ) -> "Data":
+        """At the size of every attacker, and those that the regimes need."""
         sizes = {name: attacker_size(name, settings) for name in settings.attackers}
+        others = {scaled(size, regime) for regime in regimes for size in sizes.values()} - {*sizes.values()}
         materials, judged = dict[int, Material](), dict[int, JudgedPairs]()
-        for size in sorted(set(sizes.values())):
-            judged[size] = unseen.read(size)
-            materials[size] = read_material(sources, size, unseen, folder)
-        return cls(files, sizes, materials, judged, unseen)
+        for size in (*sorted({*sizes.values()}), *sorted(others)):
+            judged[size] = held_out.read(size)
+            materials[size] = read_material(sources, size, held_out, folder)
+        return cls(files, sizes, materials, judged, held_out)
 
-    def limited(self, pairs: int) -> "_Data":
-        """With the first so many clean pairs (0: all) and what was published of them."""
-        if not pairs or pairs >= len(self.first.clean):
+    def limited(self, pairs: int | None) -> "Data":
+        """With the first so many clean pairs (None: all) and what was published of them."""
+        if pairs is None or pairs >= len(self.first.clean):
             return self
         keys = set(self.first.clean.keys[:pairs])
         cut = {size: _cut(material, pairs, keys) for size, material in self.materials.items()}
         return replace(self, materials=cut)
+
+
+def scaled(size: int, regime: Regime) -> int:
+    """Pixels along a side at which a row with that regime trains."""
+    return int(size * regime.resolution)
 
 
 def _cut(material: Material, pairs: int, keys: set[str]) -> Material:

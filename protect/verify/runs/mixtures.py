@@ -7,7 +7,7 @@ import numpy as np
 from protect.seeds import derive
 from protect.verify.reading.image_store import Pictures
 from protect.verify.reading.pairs import Pairs
-from protect.verify.runs.controls import Material
+from protect.verify.runs.material import Material
 
 
 def owned(keys: tuple[str, ...], percent: float) -> frozenset[str]:

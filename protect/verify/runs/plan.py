@@ -1,44 +1,37 @@
-"""Which rows are run, in which order, and what is left out when there is not time enough for all."""
+"""Which rows are run, in which order, and what is left out when there is not enough time for all."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from protect.settings.verify import VerifySettings
 from protect.verify.countermeasures import COUNTERMEASURES, STANDARD
-from protect.verify.result import CLEAN, MANDATORY, TWIN, mix_names
+from protect.verify.reading.differences import Differences
+from protect.verify.records import MATCHED, Group
+from protect.verify.runs.build import countermeasure_row, further_row, mixture_rows
+from protect.verify.runs.controls import CONTROLS
+from protect.verify.runs.row import Row
 
-CONTROLS = 3  # of the mandatory rows: the others are claims
 LEAST_EPOCHS = 3
 LEAST_BATCHES = 4  # in an epoch
 SHARES = (0.75, 0.5, 0.35, 0.25)  # of the pairs, when even fewer epochs do not fit
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of the report before it is run: its data by group and name, and how it is trained.
-
-    view and lesson: as `Countermeasure` has them, empty for the attacker's own. percent: of pairs protected.
-    times: the epochs of the others.
-    """
-
-    name: str
-    group: str
-    claim: bool = False
-    view: str = ""
-    lesson: str = ""
-    percent: float = 0.0
-    times: int = 1
+OPTIONAL = ((Group.COUNTERMEASURE, Group.CONTROL), (Group.MIXTURE,))  # what may go, first to last
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is run: rows in order, seeds a row, epochs, pairs to train on at most (0: all); what is not, in words."""
+    """What is run: rows in order, seeds a row, epochs, pairs to train on (None: all); what is not, in words."""
 
     rows: tuple[Row, ...]
     seeds: int
     epochs: int
-    pairs: int
+    pairs: int | None
     left_out: tuple[str, ...] = ()
+
+    def only(self, names: Iterable[str]) -> "Plan":
+        """With the rows of these names."""
+        kept = set(names)
+        return replace(self, rows=tuple(row for row in self.rows if row.name in kept))
 
 
 def whole_plan(settings: VerifySettings, arms: Iterable[str]) -> Plan:
@@ -47,60 +40,70 @@ def whole_plan(settings: VerifySettings, arms: Iterable[str]) -> Plan:
     Raises ValueError for a countermeasure that does not exist.
     """
     names, left_out = chosen(settings.countermeasures), list[str]()
-    if others := [name for name in COUNTERMEASURES if name not in names]:
-        left_out.append(f"countermeasures not asked for: {', '.join(others)}")
     for name in [*names]:
-        needs = COUNTERMEASURES[name.removeprefix(TWIN)].needs
-        if needs and not getattr(settings, needs, True):  # the clean pairs are always there
-            left_out.append(f"{name}: needs weights, named by {needs}")
+        setting = COUNTERMEASURES[name.removeprefix(MATCHED)].setting
+        if setting is not None and getattr(settings, setting) is None:
+            left_out.append(f"{name}: needs --{setting}")
             names.remove(name)
-    rows = [Row(name, "mandatory", claim=number >= CONTROLS) for number, name in enumerate(MANDATORY)]
-    rows += [Row(name, "extra") for name in arms]
-    rows += map(_countermeasure, names)
+    left_out = [*_not_asked_for(names), *left_out]
+    rows = [control.row for control in CONTROLS]
+    rows += map(further_row, arms)
+    rows += map(countermeasure_row, names)
     for share in sorted({share for share in settings.mix if share < 1}):
-        percent = round(100 * share, 6)
-        rows += [Row(name, "dilution", percent=percent) for name in mix_names(percent)]
+        rows += mixture_rows(round(100 * share, 6))
     return Plan(tuple(rows), settings.seeds, settings.epochs, settings.limit, tuple(left_out))
 
 
-def _countermeasure(name: str) -> Row:
-    row = COUNTERMEASURES[name.removeprefix(TWIN)]
-    twin = name.startswith(TWIN)
-    return Row(name, "twin" if twin else "countermeasure", not twin, row.view, row.lesson, times=row.times)
+def _not_asked_for(names: Sequence[str]) -> Iterator[str]:
+    """The other countermeasures, a line for each kind."""
+    others = [row for name, row in COUNTERMEASURES.items() if name not in names]
+    for kind, rows in groupby(sorted(others, key=lambda row: row.kind), key=lambda row: row.kind):
+        yield f"{kind} rows that were not asked for: {', '.join(row.name for row in rows)}"
 
 
 def chosen(names: Sequence[str]) -> list[str]:
     """Countermeasures by name, in their own order; "standard", "all" and "none" stand for several.
 
-    Each is followed by its twin, clean:NAME, where that is asked for, or where more epochs are trained than for
-    the clean files. What needs the clean pairs beside the published ones has no twin.
+    Each is followed by its matched control, clean:NAME, where that is asked for, or where more epochs are trained
+    than for the clean files. What needs the clean pairs beside the published ones has no control.
     """
     sets: dict[str, Sequence[str]] = {"standard": STANDARD, "all": tuple(COUNTERMEASURES), "none": ()}
-    twins = [TWIN + name for name, row in COUNTERMEASURES.items() if row.needs != CLEAN]
-    if unknown := sorted(set(names) - {*sets, *COUNTERMEASURES, *twins}):
-        known = ", ".join([*sets, *COUNTERMEASURES, f"{TWIN}NAME"])
+    controls = [MATCHED + name for name, row in COUNTERMEASURES.items() if row.has_control]
+    if unknown := sorted(set(names) - {*sets, *COUNTERMEASURES, *controls}):
+        known = ", ".join([*sets, *COUNTERMEASURES, f"{MATCHED}NAME"])
         raise ValueError(f"countermeasures: expected some of {known}; got {', '.join(unknown)}")
     wanted = {one for name in names for one in sets.get(name, (name,))}
-    wanted |= {TWIN + name for name in wanted & {*COUNTERMEASURES} if COUNTERMEASURES[name].times > 1}
+    wanted |= {MATCHED + name for name in wanted & {*COUNTERMEASURES} if COUNTERMEASURES[name].regime.times > 1}
     ordered = [*STANDARD, *(name for name in COUNTERMEASURES if name not in STANDARD)]
-    return [one for name in ordered for one in (name, TWIN + name) if one in wanted]
+    return [one for name in ordered for one in (name, MATCHED + name) if one in wanted]
+
+
+def strong_not_run(rows: Iterable[Row]) -> list[str]:
+    """Countermeasures that are known to undo protections of this kind and have no row here."""
+    names = {row.name for row in rows}
+    return [name for name, row in COUNTERMEASURES.items() if row.strong and name not in names]
+
+
+def needless(plan: Plan, differences: Differences) -> dict[str, str]:
+    """The rows that would only repeat another row, each with the reason."""
+    reasons = {row.name: row.needless(differences) for row in plan.rows}
+    return {name: why for name, why in reasons.items() if why is not None}
 
 
 def within(plan: Plan, seconds: Callable[[Plan], float], budget: float, pairs: int, batch: int) -> Plan:
     """The largest part of the plan that is expected to take `budget` seconds, with what it leaves out.
 
-    What goes first: seeds, then countermeasures from the last (each after its twin), then mixtures, epochs, and
+    What goes first: seeds, then countermeasures from the last (each after its control), then mixtures, epochs, and
     training pairs (of so many). The mandatory rows stay, and so do further arms, even when they take longer.
     """
-    found = plan
-    for found in smaller(plan, pairs, batch):
-        if seconds(found) <= budget:
-            break
+    cut = next((part for part in smaller(plan, pairs, batch) if seconds(part) <= budget), None)
+    if cut is None:
+        *_, cut = smaller(plan, pairs, batch)
     minutes = f"budget of {budget / 60:g} minutes"
-    said = [*plan.left_out, *(f"{text} ({minutes})" for text in _missing(plan, found, pairs))]
-    if (left := seconds(found)) > budget:
-        said.append(f"nothing more can go: about {left / 60:.0f} minutes expected, more than the {minutes}")
-    return replace(found, left_out=tuple(said))
+    left_out = [*plan.left_out, *(f"{text} ({minutes})" for text in _missing(plan, cut, pairs))]
+    if (expected := seconds(cut)) > budget:
+        left_out.append(f"nothing more can go: about {expected / 60:.0f} minutes expected, more than the {minutes}")
+    return replace(cut, left_out=tuple(left_out))
 
 
 def smaller(plan: Plan, pairs: int, batch: int) -> Iterator[Plan]:
@@ -108,10 +111,10 @@ def smaller(plan: Plan, pairs: int, batch: int) -> Iterator[Plan]:
     yield plan
     for seeds in range(plan.seeds - 1, 0, -1):
         yield (plan := replace(plan, seeds=seeds))
-    for groups in (("countermeasure", "twin"), ("dilution",)):
+    for groups in OPTIONAL:
         for last in [row for row in plan.rows if row.group in groups][::-1]:
             plan = replace(plan, rows=tuple(row for row in plan.rows if row.name != last.name))
-            if not any(last.percent and row.percent == last.percent for row in plan.rows):
+            if last.percent is None or not any(row.percent == last.percent for row in plan.rows):
                 yield plan  # a mixture goes with both of its rows
     for epochs in range(plan.epochs - 1, LEAST_EPOCHS - 1, -1):
         yield (plan := replace(plan, epochs=epochs))
@@ -120,12 +123,13 @@ def smaller(plan: Plan, pairs: int, batch: int) -> Iterator[Plan]:
             yield (plan := replace(plan, pairs=int(pairs * share)))
 
 
-def _missing(plan: Plan, found: Plan, pairs: int) -> Iterator[str]:
-    if found.seeds < plan.seeds:
-        yield f"seeds: {found.seeds} of {plan.seeds}"
-    if names := [row.name for row in plan.rows if row not in found.rows]:
+def _missing(plan: Plan, cut: Plan, pairs: int) -> Iterator[str]:
+    if cut.seeds < plan.seeds:
+        yield f"seeds: {cut.seeds} of {plan.seeds}"
+    left = {row.name for row in cut.rows}
+    if names := [row.name for row in plan.rows if row.name not in left]:
         yield f"rows: {', '.join(names)}"
-    if found.epochs < plan.epochs:
-        yield f"epochs: {found.epochs} of {plan.epochs}"
-    if found.pairs != plan.pairs:
-        yield f"training pairs: {found.pairs} of {pairs}"
+    if cut.epochs < plan.epochs:
+        yield f"epochs: {cut.epochs} of {plan.epochs}"
+    if cut.pairs != plan.pairs:
+        yield f"training pairs: {cut.pairs} of {pairs}"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from protect.data.journal import Journal
-from protect.verify.result import EpochResult, Run
+from protect.verify.records import EpochResult, Pictures, Run
 
 
 class RunStore:
@@ -29,6 +29,11 @@ class RunStore:
 
 def _run(fields: Any) -> Run | None:
     try:
-        return Run(**fields | {"epochs": tuple(EpochResult(**epoch) for epoch in fields["epochs"])})
+        return Run(**fields | {"epochs": tuple(map(_epoch, fields["epochs"]))})
     except (TypeError, KeyError):
         return None
+
+
+def _epoch(fields: Any) -> EpochResult:
+    pictures = fields["pictures"] and Pictures(*map(tuple, fields["pictures"]))
+    return EpochResult(**fields | {"pictures": pictures})

@@ -5,37 +5,37 @@ from pathlib import Path
 
 from protect.verify.reading.pairs import read_pairs
 from protect.verify.reading.scrape import source_hashes
-from protect.verify.reading.test_set import Unseen, is_held_out
+from protect.verify.reading.test_set import HeldOut, is_held_out
+from protect.verify.records import CLEAN, PROTECTED, TEST
 from protect.verify.report import SamplePair
-from protect.verify.result import CLEAN, PROTECTED, TEST
-from protect.verify.runs.controls import Material
+from protect.verify.runs.material import Material
 
 SHOWN = 6  # pairs of pictures in a report
 UNREDUCED = 1 << 30  # pixels
 
 
-def read_material(sources: Mapping[str, str], size: int, unseen: Unseen, folder: Path) -> Material:
-    """The first clean pairs (0: all) that are not held out, and the protected pairs of the same keys."""
+def read_material(sources: Mapping[str, str], size: int, held_out: HeldOut, folder: Path) -> Material:
+    """The first clean pairs (None: all) that are not held out, and the protected pairs of the same keys."""
     store = {name: folder / f"{name}-{size}.pixels" for name in (CLEAN, PROTECTED)}
-    trained = (lambda key: not is_held_out(key)) if unseen.held_out else None
-    clean = read_pairs([sources[CLEAN]], size, unseen.limit, trained, store=store[CLEAN])
+    trained = (lambda key: not is_held_out(key)) if held_out.from_clean else None
+    clean = read_pairs([sources[CLEAN]], size, held_out.limit, trained, store=store[CLEAN])
     keys = frozenset(clean.keys)
     published = read_pairs([sources[PROTECTED]], size, keep=keys.__contains__, store=store[PROTECTED])
-    return Material(size, clean, published, dict(sources), folder, unseen)
+    return Material(size, clean, published, dict(sources), folder, held_out)
 
 
 def hashes(sources: Mapping[str, str], test: str | None) -> dict[str, dict[str, str]]:
     """SHA-256 of all files by source; raises ValueError when a test file is also one that is trained on."""
-    found = {name: source_hashes(source) for name, source in sources.items()}
-    found[TEST] = found[CLEAN] if test is None else source_hashes(test)
-    trained = {digest: name for name, files in found.items() if name != TEST for digest in files.values()}
-    for name, digest in found[TEST].items():
+    trained_on = {name: source_hashes(source) for name, source in sources.items()}
+    tested = trained_on[CLEAN] if test is None else source_hashes(test)
+    trained = {digest: name for name, files in trained_on.items() for digest in files.values()}
+    for name, digest in tested.items():
         if test is not None and digest in trained:
             raise ValueError(
                 f"test: expected pairs that no arm trains on, got {name}, also in {trained[digest]}; "
                 "without a test, a part of the clean pairs is held out"
             )
-    return found
+    return {**trained_on, TEST: tested}
 
 
 def sample_pairs(clean: str, protected: str) -> list[SamplePair]:

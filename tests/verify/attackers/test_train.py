@@ -14,9 +14,9 @@ from protect.settings.verify import VerifySettings
 from protect.verify.attackers import train as attackers
 from protect.verify.attackers.train import attacker_size, new_attacker, one_each, seen, train
 from protect.verify.attackers.wordpiece import learned_tokenizer
-from protect.verify.defences import Lesson
+from protect.verify.defences import Defence
 from protect.verify.reading.pairs import JudgedPairs, Pairs
-from protect.verify.result import recall
+from protect.verify.records import RECALL, judged_by
 
 CPU = torch.device("cpu")
 SMALL = VerifySettings(attackers=("tiny-resnet",), epochs=1, batch=16, size=32, device="cpu")
@@ -50,12 +50,12 @@ def watch_steps(monkeypatch, loss=0.0):
     """Steps that learn nothing; returns what they were given."""
     steps = []
 
-    def step(lesson, optimizer, given):
+    def step(defence, optimizer, given):
         steps.append(given)
         optimizer.step()
         return torch.tensor(loss)
 
-    monkeypatch.setattr(Lesson, "step", step)
+    monkeypatch.setattr(Defence, "step", step)
     return steps
 
 
@@ -84,7 +84,7 @@ def test_training_moves_towards_the_pairs(name):
 @pytest.mark.parametrize(("steps", "expected"), [(0, 3), (5, 5)])
 def test_an_epoch_has_its_steps_and_no_pair_twice_in_a_pass(monkeypatch, steps, expected):
     given = watch_steps(monkeypatch)
-    list(train(PAIRS, TEST, "tiny-resnet", SMALL, 0, steps, view="none"))
+    list(train(PAIRS, TEST, "tiny-resnet", replace(SMALL, augment="none"), 0, steps))
     assert [g.done for g in given] == pytest.approx([i / expected for i in range(expected)])
     chosen = torch.cat([g.chosen for g in given[:3]])
     assert sorted(chosen.tolist()) == list(range(48))
@@ -238,10 +238,12 @@ def test_weights_are_what_pretrained_names(tmp_path):
 
 def test_changed_test_pairs_are_judged_beside_the_plain_ones_and_change_nothing_else():
     dark = replace(TEST, images=TEST.images // 4, captions=tuple((lines[0],) for lines in TEST.captions))
-    plain, both = (list(train(PAIRS, TEST, "tiny-resnet", SMALL, 0, alike=one)) for one in (None, dark))
-    assert all(result.alike == {} for result in plain)
-    assert [replace(result, alike={}) for result in both] == plain
+    plain, both = (list(train(PAIRS, TEST, "tiny-resnet", SMALL, 0, transformed=one)) for one in (None, dark))
+    assert all(result.transformed == {} for result in plain)
+    assert [replace(result, transformed={}, pictures=None) for result in both] == [
+        replace(one, pictures=None) for one in plain
+    ]
     for result in both:
-        assert result.alike.keys() == result.metrics.keys() and result.alike != result.metrics
-        assert result.got in (result.alike, result.metrics)
-        assert result.score == max(recall(result.alike), recall(result.metrics))
+        assert result.transformed.keys() == result.metrics.keys() and result.transformed != result.metrics
+        assert result.better in (result.transformed, result.metrics)
+        assert result.score == max(judged_by(metrics, RECALL) for metrics in (result.transformed, result.metrics))

@@ -16,7 +16,7 @@ PLACES = ("field", "street", "kitchen", "harbour")
 TILES = {word: DRAW.choice([-5, 5], (8, 8, 3)) for word in NOUNS + PLACES}
 CHOSEN = [(NOUNS[n % 6], PLACES[int(DRAW.integers(0, 4)) if n % 3 else n % 6 // 2]) for n in range(COUNT)]
 COLOURS = {word: DRAW.normal(0, 15, 3) for word in NOUNS}
-SUBTRACT = COUNTERMEASURES["subtract-content-means"].pairs
+SUBTRACT = COUNTERMEASURES["caption-regression"].pairs
 
 
 def scene(noun):

@@ -7,9 +7,9 @@ from PIL import Image
 
 from protect.methods.parts.image_stats import traits
 from protect.verify.countermeasures import COUNTERMEASURES, STANDARD
-from protect.verify.countermeasures.colour_normalisation import MEAN, SPREAD, evened
+from protect.verify.countermeasures.colour_normalisation import MEAN, SPREAD, normalised
 
-ROW = COUNTERMEASURES["even-looks"]
+ROW = COUNTERMEASURES["colour-normalisation"]
 
 
 def scene(seed, shape=(48, 64)):
@@ -31,19 +31,19 @@ def test_no_trait_tells_pictures_apart_any_longer(shape):
 
 
 def test_every_channel_has_the_same_mean_and_spread():
-    pixels = np.asarray(evened(scene(3)), float)
+    pixels = np.asarray(normalised(scene(3)), float)
     assert np.abs(pixels.mean((0, 1)) - MEAN).max() < 4 and np.abs(pixels.std((0, 1)) - SPREAD).max() < 8
 
 
 def test_what_is_shown_stays():
     noisy = np.random.default_rng(0).normal(100, 30, (64, 64, 3)).clip(0, 255).astype(np.uint8)
-    after = np.asarray(evened(Image.fromarray(noisy)), float)
+    after = np.asarray(normalised(Image.fromarray(noisy)), float)
     assert np.corrcoef(noisy.ravel(), after.ravel())[0, 1] > 0.95
 
 
 def test_a_flat_picture_stays_flat():
-    assert np.ptp(np.asarray(evened(Image.new("RGB", (20, 10), (200, 20, 90))))) == 0
+    assert np.ptp(np.asarray(normalised(Image.new("RGB", (20, 10), (200, 20, 90))))) == 0
 
 
-def test_it_is_a_standard_row_judged_on_pictures_changed_alike():
-    assert ROW.name in STANDARD and ROW.judged_alike and not ROW.needs
+def test_it_is_a_standard_row_judged_on_transformed_pictures():
+    assert ROW.name in STANDARD and ROW.transforms_test and ROW.setting is None

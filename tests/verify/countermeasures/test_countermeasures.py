@@ -1,4 +1,5 @@
 import ast
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,10 +7,10 @@ import numpy as np
 import pytest
 
 from protect.settings.verify import VerifySettings
-from protect.verify.countermeasures import COUNTERMEASURES, STANDARD, Countermeasure, losses
+from protect.verify.countermeasures import COUNTERMEASURES, STANDARD, losses
 from protect.verify.countermeasures.augmentation import VIEWS
-from protect.verify.countermeasures.base import Changed
-from protect.verify.defences import LESSONS
+from protect.verify.countermeasures.base import PLAIN, Changed
+from protect.verify.defences import DEFENCES
 from protect.verify.reading.pairs import Pairs
 
 ROWS = list(COUNTERMEASURES.values())
@@ -19,24 +20,24 @@ PAIRS = Pairs(("a", "b"), [np.zeros((8, 8, 3), np.uint8)] * 2, (("one two three"
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_every_row_does_something_or_says_what_it_needs(row):
     assert row.help and row.name == row.name.lower()
-    does = row.picture or row.captions or row.pairs or row.view or row.lesson or row.times > 1
-    assert does or (row.needs and row.given)
-    assert row.view in ("", *VIEWS) and row.lesson in LESSONS
-    assert not row.needs or row.needs == "clean" or hasattr(VerifySettings(), row.needs)
+    does = row.picture or row.captions or row.pairs or row.regime != PLAIN
+    assert does or row.from_clean or (row.setting and row.from_setting)
+    assert row.regime.view in (None, *VIEWS) and row.regime.defence in DEFENCES
+    assert row.setting is None or hasattr(VerifySettings(), row.setting)
 
 
-def test_every_view_and_lesson_has_a_row():
-    assert {row.view for row in ROWS} >= {*VIEWS}
-    assert {row.lesson for row in ROWS} == {*LESSONS}
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_every_row_reaches_other_processes(row):
+    assert pickle.loads(pickle.dumps(row)).name == row.name
+
+
+def test_every_view_and_defence_has_a_row():
+    assert {row.regime.view for row in ROWS} >= {*VIEWS}
+    assert {row.regime.defence for row in ROWS} == {*DEFENCES}
 
 
 def test_the_standard_rows_run_without_weights():
-    assert all(COUNTERMEASURES[name].needs in ("", "clean") for name in STANDARD)
-
-
-def test_a_group_that_the_report_does_not_know_is_refused():
-    with pytest.raises(ValueError, match=r"group: expected one of scraper, .*, got 'magic'"):
-        Countermeasure("x", "magic", "y")
+    assert all(COUNTERMEASURES[name].setting is None for name in STANDARD)
 
 
 def test_what_was_dropped_is_counted():

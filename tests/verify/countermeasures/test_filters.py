@@ -60,11 +60,13 @@ def test_pairs_that_do_not_agree_are_dropped(monkeypatch, tmp_path):
     row = clip_score(f"tiny-vit:{path}")
     scores = cosines(pairs(), load_encoder("tiny-vit", CPU, str(path)))
     monkeypatch.setattr(filters, "SCORE", sorted(scores)[2])
-    assert not row.needs and row.pairs(pairs()).keys == tuple(str(i) for i in range(5) if scores[i] >= filters.SCORE)
+    assert row.setting is None and row.pairs(pairs()).keys == tuple(
+        str(i) for i in range(5) if scores[i] >= filters.SCORE
+    )
     assert len(row.pairs(pairs())) == 3
 
 
 def test_a_score_needs_weights():
-    assert COUNTERMEASURES["clip-score"].needs == "clip"
+    assert COUNTERMEASURES["clip-score"].setting == "clip"
     with pytest.raises(ValueError, match="expected MODEL:WEIGHTS or a folder of a trained CLIP, got 'ViT-B-32'"):
         clip_score("ViT-B-32")

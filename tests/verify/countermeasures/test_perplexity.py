@@ -1,6 +1,6 @@
 import random
 
-from protect.verify.countermeasures.perplexity import drop_surprising
+from protect.verify.countermeasures.perplexity import drop_unlikely
 
 
 def corpus(words):
@@ -18,20 +18,20 @@ def corpus(words):
 
 def test_words_that_do_not_fit_are_dropped():
     planted, clean = corpus(1), corpus(0)
-    found = [word for (caption,) in drop_surprising(planted) for word in caption.split()]
+    found = [word for (caption,) in drop_unlikely(planted) for word in caption.split()]
     assert sum(word.startswith("word") for word in found) < 0.1 * 400
     assert len(found) > 0.95 * sum(len(caption.split()) for (caption,) in clean)
 
 
 def test_regular_captions_stay():
-    assert drop_surprising(corpus(0)) == corpus(0)
+    assert drop_unlikely(corpus(0)) == corpus(0)
 
 
 def test_captions_of_one_picture_do_not_speak_for_each_other():
     sets = [*corpus(0), ("a zebra and a dog are in the field",) * 5]
-    assert not any("zebra" in caption for caption in drop_surprising(sets)[-1])
+    assert not any("zebra" in caption for caption in drop_unlikely(sets)[-1])
 
 
 def test_no_captions_are_no_problem():
-    assert drop_surprising([]) == []
-    assert drop_surprising([("dog",)]) == [("dog",)]
+    assert drop_unlikely([]) == []
+    assert drop_unlikely([("dog",)]) == [("dog",)]

@@ -35,7 +35,7 @@ def test_pictures_go_through_the_network(tmp_path):
     row = purify(saved(tmp_path / "dark.pt", Darker()))
     pixels = np.random.default_rng(0).integers(0, 256, (33, 50, 3), dtype=np.uint8)
     found = np.asarray(row.picture(Image.fromarray(pixels)))
-    assert not row.needs and found.shape == pixels.shape
+    assert row.setting is None and found.shape == pixels.shape
     assert np.abs(found - (pixels / 2 - 0.05 * 255).clip(0)).max() <= 0.51
 
 

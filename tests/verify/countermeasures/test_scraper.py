@@ -37,4 +37,4 @@ def test_the_chain_is_a_file_of_quality_95_with_pillows_sampling():
     row, picture, file = COUNTERMEASURES["scraper-chain"], noise(80, 64), io.BytesIO()
     picture.save(file, "JPEG", quality=95)
     assert np.array_equal(np.asarray(row.picture(picture)), np.asarray(Image.open(file)))
-    assert row.view == "openclip"
+    assert row.regime.view == "openclip"

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from protect.verify.countermeasures import COUNTERMEASURES
-from protect.verify.countermeasures.spectral_peaks import spectrum, without_stripes
+from protect.verify.countermeasures.spectral_peaks import spectrum, without_peaks
 from protect.verify.reading.pairs import Pairs
 
 COUNT, SIDE = 60, 64
 DRAW = np.random.default_rng(0)
 WAVES = ((0, 16), (12, 12), (20, 0), (8, -8))  # down and across, in 64 pixels
-ROW = COUNTERMEASURES["remove-stripes"]
+ROW = COUNTERMEASURES["notch-filter"]
 
 
 def scene(width):
@@ -40,19 +40,19 @@ def error(found, clean):
 def test_stripes_go_wherever_they_begin(width):
     clean, others = ([scene(width) for _ in range(COUNT)] for _ in range(2))
     published = pairs([striped(picture, WAVES[i % 4]) for i, picture in enumerate(clean)])
-    made = ROW.given(pairs(others)).pairs(published)
+    made = ROW.from_clean(pairs(others)).pairs(published)
     assert error(made, clean) < (0.2 if width == SIDE else 0.5) * error(published, clean)
     assert made.captions == published.captions
 
 
 def test_pictures_as_usual_are_hardly_changed():
     clean, others = ([scene(SIDE) for _ in range(COUNT)] for _ in range(2))
-    assert error(without_stripes(pairs(clean), pairs(others).pictures), clean) < 3
+    assert error(without_peaks(pairs(clean), pairs(others).pictures), clean) < 3
 
 
 def test_the_same_pictures_are_not_changed_at_all():
     same = pairs([scene(SIDE) for _ in range(COUNT)])
-    found = without_stripes(same, replace(same).pictures)
+    found = without_peaks(same, replace(same).pictures)
     assert all(a is b for a, b in zip(found.pictures, same.pictures, strict=True))
 
 

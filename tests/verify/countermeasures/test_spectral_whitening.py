@@ -1,14 +1,14 @@
-"""Directions are levelled: what stands out in one of them is brought down, coarse shapes and quiet pictures stay."""
+"""Directions are whitened: what stands out in one of them is brought down, coarse shapes and quiet pictures stay."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from protect.verify.countermeasures import COUNTERMEASURES, STANDARD
-from protect.verify.countermeasures.spectral_whitening import levelled
+from protect.verify.countermeasures.spectral_whitening import whitened
 
 SIDE = 64
-ROW = COUNTERMEASURES["level-directions"]
+ROW = COUNTERMEASURES["spectral-whitening"]
 
 
 def grain(seed=0, shape=(SIDE, SIDE)):
@@ -42,26 +42,26 @@ def test_a_loud_direction_is_brought_down(angle, shape):
 
 def test_a_picture_without_a_loud_direction_hardly_changes():
     quiet = picture(grain())
-    moved = np.asarray(levelled(quiet), float) - np.asarray(quiet)
+    moved = np.asarray(whitened(quiet), float) - np.asarray(quiet)
     assert np.sqrt(np.square(moved).mean()) < 4.5  # of a grain of 12
 
 
 def test_coarse_shapes_and_flat_pictures_stay():
     coarse = picture(np.kron(np.random.default_rng(1).uniform(60, 200, (2, 2, 3)), np.ones((32, 32, 1))))
-    after = np.asarray(levelled(coarse), float)
+    after = np.asarray(whitened(coarse), float)
     means = [part.reshape(2, 32, 2, 32, 3).mean((1, 3)) for part in (after, np.asarray(coarse, float))]
     assert np.abs(means[0] - means[1]).max() < 6
     flat = picture(np.full((20, 31, 3), 99))
-    assert np.array_equal(levelled(flat), flat)
+    assert np.array_equal(whitened(flat), flat)
 
 
-def test_it_is_a_standard_row_judged_on_pictures_changed_alike():
-    assert ROW.name in STANDARD and ROW.judged_alike and not ROW.needs
+def test_it_is_a_standard_row_judged_on_transformed_pictures():
+    assert ROW.name in STANDARD and ROW.transforms_test and ROW.setting is None
 
 
 def test_an_attacker_may_take_planted_words_off_at_once():
-    both = COUNTERMEASURES["level-and-strip"]
-    assert both.name in STANDARD and both.judged_alike and both.picture is ROW.picture
+    both = COUNTERMEASURES["whiten-and-deduplicate"]
+    assert both.name in STANDARD and both.transforms_test and both.picture is ROW.picture
     captions = [
         (f"{('azure', 'amber')[n % 2]} a {('cat', 'dog')[n // 2 % 2]} on the road by day",) for n in range(40)
     ]

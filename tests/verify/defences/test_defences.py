@@ -9,7 +9,7 @@ from protect.clip.models import load_encoder, optimizer
 from protect.settings.verify import VerifySettings
 from protect.verify.attackers.tiny_hf import tiny_hf
 from protect.verify.attackers.train import train
-from protect.verify.defences import LESSONS, Given, Lesson, adversarial, cleanclip, safeclip, ueraser
+from protect.verify.defences import DEFENCES, Defence, StepInputs, adversarial, cleanclip, safeclip, ueraser
 from protect.verify.defences import strong_augment as augment
 from protect.verify.defences.layer_order import image_tower, text_tower
 from protect.verify.defences.safeclip import closer_group, largest
@@ -33,9 +33,9 @@ def network(name="tiny-vit"):
     return load_encoder(name, CPU, size=32, seed=1).train()
 
 
-def given(batch=8, done=0.0):
+def inputs(batch=8, done=0.0):
     captions = [(i + 1, 2 * i + 5, 7, 300 + i) for i in range(batch)]
-    return Given(torch.arange(batch), torch.rand(batch, 3, 32, 32), captions, done)
+    return StepInputs(torch.arange(batch), torch.rand(batch, 3, 32, 32), captions, done)
 
 
 def weights(model):
@@ -46,16 +46,16 @@ def moved(before, model):
     return {name for name, value in model.state_dict().items() if not torch.equal(before[name], value)}
 
 
-def taught(lesson, model, batch):
-    return lesson.step(optimizer(model, 1e-3, 0.2), batch)
+def taught(defence, model, batch):
+    return defence.step(optimizer(model, 1e-3, 0.2), batch)
 
 
 # Plain
 
 
 def test_the_plain_step_is_contrastive_learning():
-    model, other, batch = network(), network(), given()
-    loss = taught(Lesson(model, SETTINGS), model, batch)
+    model, other, batch = network(), network(), inputs()
+    loss = taught(Defence(model, SETTINGS), model, batch)
     expected = clip_loss(other.images(batch.images), other.text(other.rows(batch.captions)), other.scale)
     assert loss == expected.detach() and not loss.requires_grad
     adamw = optimizer(other, 1e-3, 0.2)
@@ -66,11 +66,11 @@ def test_the_plain_step_is_contrastive_learning():
 
 def test_the_rate_is_a_share_of_the_schedules():
     model = network()
-    lesson, adamw = Lesson(model, SETTINGS), optimizer(model, 1e-3, 0.2)
+    defence, adamw = Defence(model, SETTINGS), optimizer(model, 1e-3, 0.2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(adamw, 1e-3, total_steps=10)
     planned = schedule.get_last_lr()[0]
-    lesson.rate = 0.25
-    lesson.step(adamw, given())
+    defence.rate = 0.25
+    defence.step(adamw, inputs())
     assert adamw.param_groups[0]["lr"] == pytest.approx(planned / 4)
     schedule.step()
     assert adamw.param_groups[0]["lr"] == schedule.get_last_lr()[0] > planned
@@ -123,14 +123,14 @@ def test_changed_captions_lose_and_swap_some_tokens_and_are_never_empty():
 
 
 def test_ueraser_learns_from_the_version_with_the_greatest_loss(monkeypatch):
-    model, batch = network(), given()
+    model, batch = network(), inputs()
     versions = [torch.rand_like(batch.images) for _ in range(5)]
     queue = iter(versions)
     monkeypatch.setattr(ueraser, "strong_images", lambda images: next(queue))
     texts = model.text(model.rows(batch.captions)).detach()
     with torch.no_grad():
         losses = torch.stack([clip_rows(model.images(v), texts, model.scale) for v in versions])
-    found = LESSONS["ueraser"](model, SETTINGS).hardest(batch.images, texts)
+    found = DEFENCES["ueraser"](model, SETTINGS).hardest(batch.images, texts)
     best = losses.max(dim=0).indices
     assert len(set(best.tolist())) > 1
     assert torch.equal(found, torch.stack([versions[k][i] for i, k in enumerate(best.tolist())]))
@@ -138,11 +138,11 @@ def test_ueraser_learns_from_the_version_with_the_greatest_loss(monkeypatch):
 
 
 def test_light_ueraser_augments_once_and_does_not_search(monkeypatch):
-    model, batch, calls = network(), given(), []
+    model, batch, calls = network(), inputs(), []
     other = torch.rand_like(batch.images)
     monkeypatch.setattr(ueraser, "strong_images", lambda images: calls.append(images) or other)
-    loss = LESSONS["ueraser-light"](model, SETTINGS).loss(batch)
-    plain = Lesson(model, SETTINGS).loss(batch._replace(images=other))
+    loss = DEFENCES["ueraser-light"](model, SETTINGS).loss(batch)
+    plain = Defence(model, SETTINGS).loss(batch._replace(images=other))
     assert len(calls) == 1 and torch.equal(loss, plain)
 
 
@@ -150,14 +150,14 @@ def test_light_ueraser_augments_once_and_does_not_search(monkeypatch):
 
 
 def test_adversarial_pictures_stay_within_epsilon_and_raise_the_loss():
-    model, batch = network(), given()
-    lesson, texts = LESSONS["adversarial"](model, SETTINGS), model.text(model.rows(batch.captions)).detach()
+    model, batch = network(), inputs()
+    defence, texts = DEFENCES["adversarial"](model, SETTINGS), model.text(model.rows(batch.captions)).detach()
 
     def loss(images):
         return clip_loss(model.images(images), texts, model.scale).item()
 
-    images = lesson.moved(batch.images, texts)
-    noise = torch.empty_like(images).uniform_(-lesson.epsilon, lesson.epsilon)
+    images = defence.moved(batch.images, texts)
+    noise = torch.empty_like(images).uniform_(-defence.epsilon, defence.epsilon)
     assert (images - batch.images).abs().max() <= 4 / 255 + 1e-6
     assert images.min() >= 0 and images.max() <= 1
     assert loss(images) > loss(batch.images) + 0.1
@@ -166,11 +166,11 @@ def test_adversarial_pictures_stay_within_epsilon_and_raise_the_loss():
 
 
 def test_adversarial_training_learns_from_the_moved_pictures(monkeypatch):
-    model, batch = network(), given()
+    model, batch = network(), inputs()
     other = torch.rand_like(batch.images)
     monkeypatch.setattr(adversarial.Adversarial, "moved", lambda self, images, texts: other)
-    plain = Lesson(model, SETTINGS).loss(batch._replace(images=other))
-    assert torch.equal(LESSONS["adversarial"](model, SETTINGS).loss(batch), plain)
+    plain = Defence(model, SETTINGS).loss(batch._replace(images=other))
+    assert torch.equal(DEFENCES["adversarial"](model, SETTINGS).loss(batch), plain)
 
 
 # Staged training
@@ -202,12 +202,12 @@ def test_towers_of_transformers_are_found_too():
 def test_staged_training_stops_shallow_layers_first():
     model = network("tiny-resnet")
     buffers = weights(model)
-    lesson = LESSONS["staged"](model, SETTINGS)
+    defence = DEFENCES["staged"](model, SETTINGS)
     assert moved(buffers, model) == set() and model.training
     towers = [image_tower(model), text_tower(model)]
     shares = []
     for done in (0.05, 0.325, 0.55, 0.955):
-        lesson.loss(given(done=done))
+        defence.loss(inputs(done=done))
         learns = [[p.requires_grad for p in tower] for tower in towers]
         assert all(tower == sorted(tower) for tower in learns)  # none below one that stopped still learns
         shares.append(sum(map(sum, learns)) / sum(map(len, learns)))
@@ -216,9 +216,9 @@ def test_staged_training_stops_shallow_layers_first():
 
 def test_what_stopped_does_not_move():
     model = network()
-    lesson, tower = LESSONS["staged"](model, SETTINGS), image_tower(model)
+    defence, tower = DEFENCES["staged"](model, SETTINGS), image_tower(model)
     before = [p.detach().clone() for p in tower]
-    taught(lesson, model, given(done=0.55))
+    taught(defence, model, inputs(done=0.55))
     still = [torch.equal(a, b) for a, b in zip(before, tower, strict=True)]
     assert all(still[: len(tower) // 2]) and not any(still[len(tower) // 2 + 1 :])
 
@@ -227,7 +227,7 @@ def test_what_stopped_does_not_move():
 
 
 def test_cleanclip_adds_in_modal_contrast(monkeypatch):
-    model, batch = network(), given()
+    model, batch = network(), inputs()
     other = torch.rand_like(batch.images)
     monkeypatch.setattr(cleanclip, "strong_images", lambda images: other)
     monkeypatch.setattr(cleanclip, "changed_captions", lambda captions: [caption[1:] for caption in captions])
@@ -236,7 +236,7 @@ def test_cleanclip_adds_in_modal_contrast(monkeypatch):
     pictures = clip_loss(images, model.images(other), model.scale)
     captions = clip_loss(texts, others, model.scale)
     expected = clip_loss(images, texts, model.scale) + (pictures + captions) / 2
-    assert torch.allclose(LESSONS["cleanclip"](model, SETTINGS).loss(batch), expected)
+    assert torch.allclose(DEFENCES["cleanclip"](model, SETTINGS).loss(batch), expected)
 
 
 def test_the_closer_group_is_the_one_of_greater_similarity():
@@ -256,7 +256,7 @@ def test_largest_keeps_the_greatest():
 
 
 def test_safeclip_warms_up_then_goes_slowly_then_splits():
-    lesson, asked = LESSONS["safeclip"](network(), SETTINGS), []
+    defence, asked = DEFENCES["safeclip"](network(), SETTINGS), []
 
     def similarities():
         asked.append(1)
@@ -264,22 +264,22 @@ def test_safeclip_warms_up_then_goes_slowly_then_splits():
 
     phases, rates, sizes = [], [], []
     for epoch in range(1, 7):
-        lesson.begin(epoch, similarities)
-        phases.append(lesson.phase)
-        rates.append(lesson.rate)
-        sizes.append(0 if lesson.safe is None else int(lesson.safe.sum()))
+        defence.begin(epoch, similarities)
+        phases.append(defence.phase)
+        rates.append(defence.rate)
+        sizes.append(0 if defence.safe is None else int(defence.safe.sum()))
     assert phases == ["in-modal", "in-modal", "slow", "split", "split", "split"]
     assert rates == [1, 1, 0.01, 1, 1, 1]
     assert sizes == [0, 0, 0, 20, 21, 22] and len(asked) == 3
-    assert lesson.safe[80:].all()
+    assert defence.safe[80:].all()
 
 
 def test_safeclip_contrasts_safe_pairs_only(monkeypatch):
     same = lambda value: value  # noqa: E731
     monkeypatch.setattr(cleanclip, "strong_images", same)
     monkeypatch.setattr(cleanclip, "changed_captions", same)
-    model, batch = network().eval(), given()
-    lesson = LESSONS["safeclip"](model, SETTINGS)
+    model, batch = network().eval(), inputs()
+    defence = DEFENCES["safeclip"](model, SETTINGS)
     images, texts = model.images(batch.images), model.text(model.rows(batch.captions))
 
     def contrast(rows):
@@ -289,16 +289,16 @@ def test_safeclip_contrasts_safe_pairs_only(monkeypatch):
         x, t = images[rows], texts[rows]
         return (clip_loss(x, x, model.scale) + clip_loss(t, t, model.scale)) / 2
 
-    assert torch.allclose(lesson.loss(batch), in_modal(slice(None)), atol=1e-5)
-    lesson.phase, lesson.safe = "split", torch.tensor([True] * 2 + [False] * 6)
+    assert torch.allclose(defence.loss(batch), in_modal(slice(None)), atol=1e-5)
+    defence.phase, defence.safe = "split", torch.tensor([True] * 2 + [False] * 6)
     expected = contrast(slice(2)) / 4 + 3 * in_modal(slice(2, None)) / 4
-    assert torch.allclose(lesson.loss(batch), expected, atol=1e-5)
-    lesson.safe = torch.ones(8, dtype=torch.bool)
-    assert torch.allclose(lesson.loss(batch), contrast(slice(None)), atol=1e-5)
-    lesson.safe = ~lesson.safe
-    assert torch.allclose(lesson.loss(batch), in_modal(slice(None)), atol=1e-5)
-    lesson.phase = "slow"
-    assert torch.allclose(lesson.loss(batch), contrast(slice(None)), atol=1e-5)
+    assert torch.allclose(defence.loss(batch), expected, atol=1e-5)
+    defence.safe = torch.ones(8, dtype=torch.bool)
+    assert torch.allclose(defence.loss(batch), contrast(slice(None)), atol=1e-5)
+    defence.safe = ~defence.safe
+    assert torch.allclose(defence.loss(batch), in_modal(slice(None)), atol=1e-5)
+    defence.phase = "slow"
+    assert torch.allclose(defence.loss(batch), contrast(slice(None)), atol=1e-5)
     assert safeclip.LOW_RATE < 1
 
 
@@ -307,14 +307,14 @@ def test_safeclip_contrasts_safe_pairs_only(monkeypatch):
 
 @pytest.mark.parametrize("name", PARTIAL)
 def test_tuning_little_needs_weights(name):
-    with pytest.raises(ValueError, match="pretrained: expected to be set for the lesson"):
-        LESSONS[name](network(), SETTINGS)
+    with pytest.raises(ValueError, match="pretrained: expected to be set for the defence"):
+        DEFENCES[name](network(), SETTINGS)
 
 
 def test_a_frozen_tower_does_not_move_and_the_other_does():
     model = network("tiny-resnet")
     before = weights(model)
-    taught(LESSONS["frozen-tower"](model, WARM), model.train(), given())
+    taught(DEFENCES["frozen-tower"](model, WARM), model.train(), inputs())
     changed = moved(before, model)
     assert changed and not any("visual" in name for name in changed)
     assert any("transformer" in name for name in changed)
@@ -322,12 +322,12 @@ def test_a_frozen_tower_does_not_move_and_the_other_does():
 
 @pytest.mark.parametrize("name", ["tiny-resnet", "tiny-vit"])
 def test_lora_starts_as_the_model_and_moves_low_rank_only(name):
-    model, batch = network(name).eval(), given()
+    model, batch = network(name).eval(), inputs()
     before, kept = model.images(batch.images).detach(), weights(model)
-    lesson = LESSONS["lora"](model, WARM)
+    defence = DEFENCES["lora"](model, WARM)
     assert torch.allclose(model.images(batch.images), before, atol=1e-6)
-    taught(lesson, model, batch)
-    taught(lesson, model, batch)
+    taught(defence, model, batch)
+    taught(defence, model, batch)
     assert not torch.allclose(model.images(batch.images), before, atol=1e-4)
     learned = {n for n, p in model.named_parameters() if p.requires_grad}
     assert learned and all(n.endswith((".up", ".down")) for n in learned)
@@ -349,11 +349,11 @@ def scenes(count):
     return Pairs(keys, pictures, captions), JudgedPairs(keys, images, captions)
 
 
-@pytest.mark.parametrize("name", [name for name in LESSONS if name and name not in PARTIAL])
+@pytest.mark.parametrize("name", [name for name in DEFENCES if name and name not in PARTIAL])
 def test_every_lesson_trains_and_the_same_seed_gives_the_same_numbers(name):
     pairs, test = scenes(8)
     settings = VerifySettings(attackers=("tiny-vit",), epochs=5, batch=4, size=32, device="cpu")
-    runs = [list(train(pairs, test, "tiny-vit", settings, 0, steps=1, lesson=name)) for _ in range(2)]
+    runs = [list(train(pairs, test, "tiny-vit", settings, 0, steps=1, defence=name)) for _ in range(2)]
     assert runs[0] == runs[1] and len(runs[0]) == 6
     assert len({result.loss for result in runs[0]}) == 6
 
@@ -364,5 +364,5 @@ def test_partial_tuning_trains_from_weights(name, tmp_path):
     torch.save(network().model.state_dict(), path)
     pairs, test = scenes(16)
     settings = VerifySettings(attackers=("tiny-vit",), epochs=1, batch=8, size=32, pretrained=str(path), device="cpu")
-    results = list(train(pairs, test, "tiny-vit", settings, 0, lesson=name))
+    results = list(train(pairs, test, "tiny-vit", settings, 0, defence=name))
     assert results[1].loss > 0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from protect.verify.reading.differences import deal, differences, noise_size, planted, strip
+from protect.verify.reading.differences import assigned, differences, noise_size, planted, strip
 from protect.verify.reading.pairs import Pairs
 
 
@@ -107,6 +107,6 @@ def test_differences_go_by_key_and_by_line():
 
 def test_triggers_are_dealt_evenly():
     triggers = [((str(i),), ()) for i in range(5)]
-    dealt = deal(triggers, 17, np.random.default_rng(0))
+    dealt = assigned(triggers, 17, np.random.default_rng(0))
     assert len(dealt) == 17 and set(Counter(dealt).values()) == {3, 4}
     assert dealt[:5] != triggers

@@ -6,12 +6,12 @@ from xml.etree import ElementTree
 
 import pytest
 
+from protect.verify.records import MANDATORY, Group
 from protect.verify.report.figures import bars, curve_arms, curves, dilution, matrix, reach
 from protect.verify.report.svg import Chart, Line, apart, ticks
-from protect.verify.result import MANDATORY
 
 
-def test_each_attacker_has_his_curves(comparison):
+def test_each_attacker_has_its_curves(comparison):
     found = comparison()
     charts = curves(found)
     assert [chart.name for chart in charts] == ["tiny-resnet: R@10 by epoch", "tiny-vit: R@10 by epoch"]
@@ -45,7 +45,7 @@ def test_bars_never_leave_their_track(comparison):
     assert reach(found) == pytest.approx(1.6)
     drawn = {row.name: row.bars[0].drawn for row in bars(found)}
     assert drawn["protected"] == pytest.approx(1) and drawn["jpeg-75"] == 0
-    assert {row.name: row.bars[0].share for row in bars(found)}["jpeg-75"] == "-10 %"  # his best epoch, the first
+    assert {row.name: row.bars[0].share for row in bars(found)}["jpeg-75"] == "-10 %"  # the best epoch, the first
 
 
 def test_without_shares_nothing_is_drawn(comparison):
@@ -64,7 +64,7 @@ def test_dilution_needs_two_mixtures_to_draw(comparison):
     chart = dilution(found)
     assert chart.lines[0].points == ((50.0, pytest.approx(10)), (100.0, pytest.approx(12)))
     assert {line.kind.split()[1] for line in chart.lines} == {"circle", "square"}
-    few = tuple(arm for arm in found.arms if arm.group != "dilution")
+    few = tuple(arm for arm in found.arms if arm.group is not Group.MIXTURE)
     assert dilution(replace(found, arms=few)) is None
 
 

@@ -1,23 +1,23 @@
 """The sentence a report leads with says what the figures say."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from protect.verify.countermeasures import COUNTERMEASURES
-from protect.verify.report.documents import weakest_line
-from protect.verify.report.findings import (
+from protect.verify.report.findings import notes, percents, untested
+from protect.verify.report.summary import (
     best_control,
+    control_words,
     deed,
+    first_lines,
     headline,
-    is_slow,
     most,
-    notes,
-    percents,
     place,
-    twin_words,
-    untested,
+    with_error,
 )
+from protect.verify.runs.controls import CONTROLS
 
 ARMS = {"clean": 1.0, "random-noise": 0.97, "random-trigger": 0.9, "protected": 0.12}
 ARMS |= {"trigger-stripped": 0.1, "clean-captions": 0.11}
@@ -76,17 +76,17 @@ def test_no_verdict_says_why(comparison):
     )
 
 
-def test_deeds_are_of_rows_that_exist():
-    assert deed("jpeg-10") == "compresses the pictures again"
-    assert deed("something-new") == "uses something-new"
-    told = [name for name in COUNTERMEASURES if not deed(name).startswith("uses ")]
-    assert len(told) > len(COUNTERMEASURES) / 2
+def test_every_row_says_what_its_attackers_do(comparison):
+    assert deed(comparison(ARMS | {"jpeg-10": 0.2}), "jpeg-10") == "compresses the pictures again"
+    assert deed(comparison(ARMS), "something-new") == "uses something-new"
+    claims = (*COUNTERMEASURES.values(), *(control for control in CONTROLS if control.claim))
+    assert all(re.match("[a-z]+s ", row.deed) for row in claims)  # "an attacker who ..."
 
 
 def test_where_a_row_gives_most(comparison):
     found = comparison()
     assert place(most(found, "jpeg-75", "tiny-vit")) in ("tiny-vit, last epoch", "tiny-vit, best epoch")
-    assert most(found, "jpeg-75").share == pytest.approx(0.19)
+    assert most(found, "jpeg-75").retained == pytest.approx(0.19)
     assert most(found, "not-run") is None
     assert best_control(found).arm == "random-trigger"
 
@@ -96,65 +96,95 @@ def test_notes_tell_limits(comparison):
     fewer = tuple(replace(arm, pairs=700) if arm.name == "protected" else arm for arm in found.arms)
     said = " ".join(notes(replace(found, arms=fewer)))
     assert "protected: the attacker trained on 700 of the 800 clean pairs" in said
-    assert "With random noise instead of the protection, attackers keep up to 97 %" in said
+    assert "With random noise instead of the protection, attackers retain up to 97 %" in said
     assert "too little to lose, so it has no shares" in " ".join(notes(comparison(ARMS, gain=0.01)))
 
 
-def test_clean_files_treated_alike_are_set_beside_a_row(comparison):
+def test_a_matched_control_is_set_beside_its_row(comparison):
     found = comparison(ARMS | {"strong-augmentation": 0.3, "clean:strong-augmentation": 0.6})
-    words = "clean files treated alike keep 60 %, of which that is 50 %"
+    words = "the same treatment of clean files retains 60 %, of which this row retains 50 %"
     where = place(most(found, "strong-augmentation"))
-    assert f"strong-augmentation ({where}): 30 % of the clean gain kept; {words}." in notes(found)
-    assert next(iter(weakest_line(found))).endswith(f"30 % of the clean gain kept; {words}.")
-    assert "By that measure" not in " ".join(notes(found))
+    assert f"strong-augmentation ({where}): 30 % of the clean gain retained; {words}." in notes(found)
+    assert next(iter(first_lines(found))).endswith(f"; {words}.")
+    assert "Beside its matched control" not in " ".join(notes(found))
     worse = comparison(ARMS | {"strong-augmentation": 0.3, "clean:strong-augmentation": 0.6, "jpeg-75": 0.4})
-    said = "By that measure, strong-augmentation leaves the attacker more than the weakest row does: 50 %."
+    said = "Beside its matched control, strong-augmentation leaves attackers more than the weakest row does: 50 %."
     assert said in notes(worse)
+
+
+def test_the_first_lines_say_the_peak_the_error_and_what_was_not_run(comparison):
+    found = comparison(ARMS, not_run=("denoiser", "vae"), settings={"seeds": 1, "require": "gain<=0.5"})
+    lines = list(first_lines(found))
+    assert lines[0].startswith("Weakest of 3 rows: protected (tiny-") and "±" in lines[0]
+    assert re.search(r"R@10 peaks at \d+[.]\d % \(epoch 4\) and ends at", lines[1]) and "chance is 5.0 %" in lines[1]
+    assert lines[2].startswith("Within 2 standard errors of it: clean-captions 11 %, trigger-stripped 10 %")
+    assert lines[3:] == ["Known strong attacks that were not run: denoiser, vae.", "Required: gain<=0.5; met."]
+    far = comparison(ARMS | {"protected": 0.9})
+    assert not any(line.startswith("Within") for line in first_lines(far))
+    assert list(first_lines(comparison({}, not_run=("denoiser",)))) == []
+
+
+def test_errors_stand_where_they_are_known(comparison):
+    found = comparison(ARMS)
+    row = most(found, "protected", "tiny-resnet")
+    assert re.fullmatch(r"12 ± [1-9] %", with_error(found, row))
+    bare = tuple(replace(e, pictures=None) for e in found.runs[0].epochs)
+    unknown = replace(found, runs=tuple(replace(run, epochs=bare) for run in found.runs))
+    assert with_error(unknown, row) == "100 %"
 
 
 def test_a_slow_row_without_that_reference_is_said_to_need_it(comparison):
     slow = " ".join(notes(comparison(ARMS | {"ueraser-light": 0.2, "jpeg-75": 0.2})))
     assert "Slow to learn by, from clean files too: ueraser-light." in slow and "clean:ueraser-light" in slow
     assert "Slow" not in " ".join(notes(comparison(ARMS | {"jpeg-75": 0.2})))
-    assert is_slow("longer") and is_slow("randaugment") and not is_slow("no-augmentation")
+    slow = [name for name, row in COUNTERMEASURES.items() if row.slow]
+    assert {"longer", "randaugment", "ueraser"} <= {*slow} and "no-augmentation" not in slow
 
 
-def test_a_twin_that_taught_too_little_gives_no_share(comparison):
+def test_a_control_that_taught_too_little_gives_no_share(comparison):
     found = comparison(ARMS | {"staged": 0.01, "clean:staged": 0.02})
     row = most(found, "staged", "tiny-resnet")
-    assert twin_words(found, row) == "clean files treated alike keep 2 %, too little to take a share of"
+    assert control_words(found, row) == (
+        "the same treatment of clean files retains 2 %, too little to take a share of"
+    )
 
 
 def test_which_test_pictures_a_row_was_judged_by_is_said(comparison):
     found = comparison(ARMS | {"grayscale": 0.2, "blur": 0.2})
-    found = replace(found, runs=tuple(alike(run, {"grayscale": 0.1, "blur": -0.1}) for run in found.runs))
-    said = next(note for note in notes(found) if "changed as the training pairs were" in note)
+    found = replace(found, runs=tuple(transformed(run, {"grayscale": 0.1, "blur": -0.1}) for run in found.runs))
+    said = next(note for note in notes(found) if "transformed as the training pairs were" in note)
     assert said.startswith("grayscale, blur: judged on") and said.endswith("for grayscale (tiny-resnet, tiny-vit).")
-    assert found.share("grayscale", "tiny-resnet", "best") > 0.3 > found.share("blur", "tiny-resnet", "best")
+    assert found.retained("grayscale", "tiny-resnet", "best") > 0.3 > found.retained("blur", "tiny-resnet", "best")
 
 
-def alike(run, more):
-    """The run with a result on changed test pictures that is better by so much."""
+def transformed(run, more):
+    """The run with a result on transformed test pictures that is better by so much."""
     if run.arm not in more:
         return run
     changed = ({name: value + more[run.arm] for name, value in e.metrics.items()} for e in run.epochs)
-    return replace(run, epochs=tuple(replace(e, alike=a) for e, a in zip(run.epochs, changed, strict=True)))
+    return replace(run, epochs=tuple(replace(e, transformed=a) for e, a in zip(run.epochs, changed, strict=True)))
 
 
 def test_a_row_that_changed_nothing_is_said_to_have(comparison):
-    said = "english-filter: found nothing to change; the figures are those of the files as published."
+    said = "english-filter: nothing to change in these files; the figures are those of the files as published."
     assert said in notes(comparison(ARMS | {"english-filter": 0.12, "blur": 0.13}))
     assert "nothing to change" not in " ".join(notes(comparison(ARMS | {"blur": 0.13})))
 
 
-def test_the_share_has_the_error_of_its_test(comparison):
-    said = next(note for note in notes(comparison()) if "standard error" in note)
-    assert said.startswith("The 200 test pictures pin the 41 % of strong-augmentation down to about 6 points")
-    assert "one training" in said and "2 trainings" in " ".join(notes(comparison(seeds=2)))
+def test_the_weakest_row_has_the_errors_of_its_test(comparison):
+    said = next(note for note in notes(comparison()) if "standard error of" in note)
+    assert re.search(r"a standard error of [1-9] points by R@10 and 0 points by mean percentile rank", said)
+    assert "one training a row" in said and "2 trainings a row" in " ".join(notes(comparison(seeds=2)))
+
+
+def test_noise_that_is_not_told_apart_is_said(comparison):
+    close = comparison(ARMS | {"random-noise": 0.12})
+    assert any("random noise differ by less than 2 standard errors" in note for note in notes(close))
+    assert not any("differ by less than" in note for note in notes(comparison(ARMS)))
 
 
 def test_the_key_is_named_as_untested(comparison):
-    assert any("has the key (_protect/private)" in text for text in untested(comparison()))
+    assert any("have the key (_protect/private)" in text for text in untested(comparison()))
 
 
 def test_percents_are_the_mixtures_that_were_run(comparison):

@@ -17,8 +17,8 @@ from protect.verify.report import SamplePair, save
 from protect.verify.report.export import to_benchmark, to_dict, to_json
 from protect.verify.report.page import to_page
 
-SECTIONS = ("verdict", "curves", "arms", "transfer", "countermeasures")
-SECTIONS += ("dilution", "imperceptibility", "checks", "untested", "making")
+SECTIONS = ("verdict", "curves", "rows", "transfer", "countermeasures")
+SECTIONS += ("mixtures", "imperceptibility", "checks", "untested", "data")
 VOID = {"meta", "img", "br", "hr", "input", "link"}
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -91,7 +91,7 @@ def test_it_leads_with_the_sentence_and_the_weakest_row(page):
 
 def test_pictures_have_words_and_captions_are_text(page, html):
     assert len(page.of("img")) == 6 and all(image["alt"] for image in page.of("img"))
-    assert len(page.of("svg")) == 3 and all(figure["role"] == "img" for figure in page.of("svg"))
+    assert len(page.of("svg")) == 4 and all(figure["role"] == "img" for figure in page.of("svg"))
     assert "<b>cat" not in html and "a <b>cat</b>" in page.text
     assert "<ins>zebra</ins>" in html
     assert "this file holds clean pictures" in page.text
@@ -128,7 +128,7 @@ def test_a_report_without_a_verdict(comparison, shares):
 def test_without_cheap_checks_and_mixtures(comparison):
     few = comparison({"clean": 1.0, "protected": 0.2}, cheap=None)
     drawn = {attributes.get("id") for _, attributes in Page(to_page(few)).elements}
-    assert not {"dilution", "imperceptibility", "checks"} & drawn and {"arms", "untested", "making"} <= drawn
+    assert not {"mixtures", "imperceptibility", "checks"} & drawn and {"rows", "untested", "data"} <= drawn
 
 
 def test_a_requirement_is_drawn_and_judged(comparison):
@@ -137,14 +137,16 @@ def test_a_requirement_is_drawn_and_judged(comparison):
         assert require in page.text and page.text[page.text.index(require) :][len(require) :].startswith(word)
 
 
-def test_a_twin_is_a_mark_on_the_bar_of_its_row(comparison):
+def test_a_matched_control_is_a_mark_on_the_bar_of_its_row(comparison):
     base = {
         name: 0.2 for name in ("random-noise", "random-trigger", "protected", "trigger-stripped", "clean-captions")
     }
     page = Page(to_page(comparison({"clean": 1.0} | base | {"longer": 0.4, "clean:longer": 1.6})))
-    marks = [span["style"] for span in page.of("span") if span.get("class") == "twin"]
+    marks = [span["style"] for span in page.of("span") if span.get("class") == "matched"]
     assert len(marks) == 2 and all(re.fullmatch(r"left: (100|9\d)[.\d]*%", mark) for mark in marks)
-    assert "clean files treated alike keep 160 %, of which that is 25 %" in page.text.replace("\xa0", " ")
+    assert "the same treatment of clean files retains 160 %, of which this row retains 25 %" in page.text.replace(
+        "\xa0", " "
+    )
 
 
 # Files
@@ -174,8 +176,8 @@ def test_details_hold_everything(comparison):
     assert found["headline"].startswith("An attacker who crops")
     assert found["weakest"]["arm"] == "strong-augmentation" and found["refusal"] == ""
     assert len(found["runs"]) == 44 and len(found["runs"][0]["epochs"]) == 5
-    share = next(row for row in found["clean_gain_kept"] if row["arm"] == "jpeg-75" and row["attacker"] == "tiny-vit")
-    assert share["best"] == share["last"] == pytest.approx(0.19) and share["of its twin, best"] is None
+    share = next(row for row in found["retained_gain"] if row["arm"] == "jpeg-75" and row["attacker"] == "tiny-vit")
+    assert share["best"] == share["last"] == pytest.approx(0.19) and share["best, of its control"] is None
     assert {row["percent"] for row in found["learnability"]} == {50, 100}
     assert found["arms"][0]["shards"] and found["settings"]["seeds"] == 2 and found["cheap"]["probe"] == 0.97
 

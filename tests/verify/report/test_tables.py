@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from protect.verify.records import Group
 from protect.verify.report import to_text
 from protect.verify.report.contents import (
     arms_table,
@@ -15,7 +16,7 @@ from protect.verify.report.contents import (
     duration,
     explained,
     hashes,
-    making_table,
+    settings_table,
     transfer_table,
 )
 from protect.verify.report.documents import to_markdown
@@ -93,15 +94,18 @@ def test_arms_have_chance_first_and_mark_the_weakest(comparison):
         ("chance, untrained", "tiny-vit"),
         ("clean", "tiny-resnet"),
     ]
-    assert cells(table)["clean", "tiny-resnet"] == ("100 %", "100 %", "4", "65.0", "65.0", "42", "42")
-    assert cells(table)["strong-augmentation", "tiny-vit"][:2] == ("41 %", "41 %")
+    assert cells(table)["clean", "tiny-resnet"] == (
+        *("100 ± 0 %",) * 3,
+        *("4", "65.0", "65.0", "42", "42"),
+    )
+    assert cells(table)["strong-augmentation", "tiny-vit"][2] == "41 ± 0 %"
     assert [(table.rows[i][0], mark) for i, mark in table.marks.items()] == [("strong-augmentation", "weakest")]
 
 
 def test_seeds_show_their_spread(comparison):
     found = comparison(seeds=2)
     clean = cells(arms_table(found, found.arms, "all"))["clean", "tiny-resnet"]
-    assert clean[3] == "66.2 (65.0..67.4)"
+    assert clean[4] == "66.2 (65.0..67.4)"
 
 
 def test_a_row_that_was_not_run_is_not_in_the_table(comparison):
@@ -111,7 +115,7 @@ def test_a_row_that_was_not_run_is_not_in_the_table(comparison):
     assert ("jpeg-75", "tiny-resnet") in names and ("jpeg-75", "tiny-vit") not in names
 
 
-def test_the_transfer_matrix_sets_protectors_side_by_side(comparison):
+def test_the_transfer_matrix_compares_protectors(comparison):
     table = transfer_table(comparison())
     assert table.header == ("files", "tiny-resnet", "tiny-vit")
     assert table.rows[2:] == (("protected", "12 %", "12 %"), ("other", "60 %", "60 %"))
@@ -149,9 +153,9 @@ def test_the_probe_stands_beside_clean_pictures(comparison):
 
 def test_how_it_was_made(comparison):
     found = comparison(seeds=3)
-    made = dict(making_table(found).rows)
+    made = dict(settings_table(found).rows)
     assert made["seed numbers"] == "0, 1, 2" and made["torch"] == "2" and made["time taken"] == "13 min"
-    assert cells(data_table(found))["test", "judged on, in no arm"] == ("200", "1", "1")
+    assert cells(data_table(found))["test", "judged on, never trained on"] == ("200", "1", "1")
     assert ("test", "test.tar", "ab" * 32) in hashes(found)
     assert len(hashes(found)) == len(set(hashes(found)))
 
@@ -161,17 +165,20 @@ def test_durations(seconds, text):
     assert duration(seconds) == text
 
 
-TWINS = SHARES | {"clean:strong-augmentation": 0.5}
+CONTROLS = SHARES | {"clean:strong-augmentation": 0.5}
 
 
-def test_a_share_beside_clean_files_treated_alike_has_a_column(comparison):
-    found = comparison(TWINS)
+def test_the_share_of_a_matched_control_has_a_column(comparison):
+    found = comparison(CONTROLS)
     table = arms_table(found, found.arms, "all")
-    assert "of its twin" not in arms_table(found, found.group("mandatory"), "").header
-    assert table.header[4] == "of its twin" and "of its twin" not in arms_table(comparison(), found.arms, "").header
-    assert cells(table)["strong-augmentation", "tiny-resnet"][:3] == ("41 %", "41 %", "82 %")
-    assert cells(table)["jpeg-75", "tiny-resnet"][2] == ""
-    assert "clean:NAME" in explained(found) and "twin" not in explained(comparison())
+    assert "of its control" not in arms_table(found, found.group(Group.MANDATORY), "").header
+    assert (
+        table.header[5] == "of its control"
+        and "of its control" not in arms_table(comparison(), found.arms, "").header
+    )
+    assert cells(table)["strong-augmentation", "tiny-resnet"][2:4] == ("41 ± 0 %", "82 %")
+    assert cells(table)["jpeg-75", "tiny-resnet"][3] == ""
+    assert "clean:NAME" in explained(found) and "control" not in explained(comparison())
 
 
 def test_what_a_row_drops_is_shown_in_every_medium(comparison):
@@ -180,9 +187,9 @@ def test_what_a_row_drops_is_shown_in_every_medium(comparison):
     arms = tuple(replace(arm, **lossy.get(arm.name, {})) for arm in found.arms)
     found = replace(found, arms=arms)
     table = arms_table(found, found.arms, "all")
-    assert table.header[5] == "dropped" and "dropped" not in arms_table(comparison(), arms[:6], "").header
-    assert cells(table)["jpeg-75", "tiny-vit"][3] == "12.5 % pairs"
-    assert cells(table)["protected", "tiny-vit"][3] == ""
+    assert table.header[6] == "dropped" and "dropped" not in arms_table(comparison(), arms[:6], "").header
+    assert cells(table)["jpeg-75", "tiny-vit"][4] == "12.5 % pairs"
+    assert cells(table)["protected", "tiny-vit"][4] == ""
     for text in (to_text(found), to_markdown(found), to_page(found).replace("\N{NO-BREAK SPACE}", " ")):
         assert "12.5 % pairs" in text and "30.0 % words" in text
     assert "dropping counts as protection" in explained(found)
@@ -205,8 +212,8 @@ def test_a_row_that_makes_no_sense_is_named_and_not_missed(comparison):
 def test_the_terminal_leads_with_the_sentence_and_names_the_row(comparison):
     lines = to_text(comparison(settings={"seeds": 1, "require": "gain<=0.2"})).splitlines()
     assert lines[0].endswith("still learns 41 % of what clean files teach.")
-    assert lines[1].startswith("Weakest row: strong-augmentation (tiny-")
-    assert lines[2] == "Required: gain<=0.2; not met."
+    assert lines[1].startswith("Weakest of 5 rows: strong-augmentation (tiny-")
+    assert lines[3] == "Required: gain<=0.2; not met."
     assert "Leak: 00000.tar: field url" in lines
     assert "Not tested: Purification: needs weights that were not named." in lines
 
@@ -215,14 +222,14 @@ def test_markdown_has_every_part(comparison):
     text = to_markdown(comparison())
     titles = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
     assert titles == [
-        "Arms",
+        "Mandatory rows",
         "Countermeasures and other rows",
         "Transfer",
-        "Dilution",
+        "Mixtures",
         "Imperceptibility",
         "Cheap checks",
         "Not tested",
-        "How it was made",
+        "Data, settings and versions",
     ]
     assert "strong-augmentation <- weakest" in text and "ab" * 32 in text
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from protect.verify.reading.pairs import Pairs
-from protect.verify.runs.controls import Material
+from protect.verify.runs.material import Material
 from protect.verify.runs.mixtures import absent, mixed, owned
 
 KEYS = tuple(f"{i:03}" for i in range(40))

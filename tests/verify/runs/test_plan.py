@@ -4,8 +4,9 @@ import pytest
 
 from protect.settings.verify import VerifySettings
 from protect.verify.countermeasures import COUNTERMEASURES, STANDARD
-from protect.verify.result import MANDATORY
-from protect.verify.runs.plan import Plan, chosen, whole_plan, within
+from protect.verify.countermeasures.base import PLAIN
+from protect.verify.records import MANDATORY, Group
+from protect.verify.runs.plan import Plan, chosen, strong_not_run, whole_plan, within
 
 
 def plan(*arms, **settings):
@@ -26,20 +27,28 @@ def test_the_standard_plan():
 
 
 def test_what_was_not_asked_for_is_said():
-    (said,) = plan(countermeasures=("standard", "blur")).left_out
-    left = said.removeprefix("countermeasures not asked for: ").split(", ")
-    assert {"webp", "denoiser"} <= {*left} and not {"blur", *STANDARD} & {*left}
+    said = plan(countermeasures=("standard", "blur")).left_out
+    lines = dict(line.split(" rows that were not asked for: ") for line in said)
+    left = {kind: names.split(", ") for kind, names in lines.items()}
+    assert "webp" in left["squeeze"] and "denoiser" in left["adaptive"] and len(left) > 4
+    assert not {"blur", *STANDARD} & {name for names in left.values() for name in names}
+
+
+def test_known_strong_attacks_without_a_row_are_named():
+    missed = strong_not_run(plan(countermeasures=("none",)).rows)
+    assert {"spectral-whitening", "caption-regression", "denoiser"} <= {*missed} and "webp" not in missed
+    assert strong_not_run(plan(countermeasures=("all",), vae="vae.pt").rows) == []
 
 
 def test_rows_are_trained_as_their_countermeasure_says():
     rows = {row.name: row for row in plan(countermeasures=("all",)).rows}
-    assert rows["ueraser"].lesson and rows["strong-augmentation"].view
-    assert not rows["jpeg-75"].lesson and not rows["protected"].view
+    assert rows["ueraser"].regime.defence and rows["strong-augmentation"].regime.view
+    assert rows["jpeg-75"].regime == rows["protected"].regime == PLAIN
 
 
 def test_rows_that_need_weights_are_left_out_until_they_are_named():
-    without, given = (plan(countermeasures=("all",), vae=vae) for vae in ("", "vae.pt"))
-    assert "vae" not in names(without) and any(text.startswith("vae: needs") for text in without.left_out)
+    without, given = (plan(countermeasures=("all",), vae=vae) for vae in (None, "vae.pt"))
+    assert "vae" not in names(without) and any(text == "vae: needs --vae" for text in without.left_out)
     assert "vae" in names(given) and "denoiser" in names(without)  # which only needs the clean pairs
 
 
@@ -61,32 +70,32 @@ def test_all_begins_with_the_standard_ones():
     assert sorted(chosen(("all",))) == sorted([*COUNTERMEASURES, "clean:longer"])
 
 
-def test_a_twin_follows_its_row_and_counts_for_nothing():
+def test_a_control_follows_its_row_and_counts_for_nothing():
     asked = ("blur", "clean:blur", "clean:strong-augmentation", "longer")
     rows = plan(countermeasures=asked, mix=()).rows[len(MANDATORY) :]
     assert [(row.name, row.group, row.claim) for row in rows] == [
-        ("clean:strong-augmentation", "twin", False),
-        ("blur", "countermeasure", True),
-        ("clean:blur", "twin", False),
-        ("longer", "countermeasure", True),
-        ("clean:longer", "twin", False),
+        ("clean:strong-augmentation", Group.CONTROL, False),
+        ("blur", Group.COUNTERMEASURE, True),
+        ("clean:blur", Group.CONTROL, False),
+        ("longer", Group.COUNTERMEASURE, True),
+        ("clean:longer", Group.CONTROL, False),
     ]
-    assert {row.name: row.times for row in rows} == {
+    assert {row.name: row.regime.times for row in rows} == {
         "clean:strong-augmentation": 1,
         "longer": 4,
         "clean:longer": 4,
         "blur": 1,
         "clean:blur": 1,
     }
-    assert next(row for row in rows if row.name == "clean:strong-augmentation").view == "strong"
+    assert next(row for row in rows if row.name == "clean:strong-augmentation").regime.view == "strong"
 
 
-def test_what_needs_the_clean_files_has_no_twin():
+def test_what_needs_the_clean_files_has_no_control():
     with pytest.raises(ValueError, match="clean:NAME; got clean:denoiser"):
         plan(countermeasures=("clean:denoiser",))
 
 
-def test_a_twin_goes_before_its_row_when_time_is_short():
+def test_a_control_goes_before_its_row_when_time_is_short():
     whole = plan(countermeasures=("blur", "clean:blur"), mix=(), limit=1000)
     found = within(whole, seconds, 70.0, 1000, 16)
     assert names(found) == [*MANDATORY, "blur"] and "rows: clean:blur" in found.left_out[-1]
