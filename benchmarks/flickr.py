@@ -25,7 +25,7 @@ def main() -> None:
     settings = parser.parse_args()
     folder = RUNS / "flickr"
     published, out = folder / "with-words", folder / "with-words-report"
-    make(published, METHODS["content"], CLEAN)
+    make(published, METHODS["instant"], CLEAN)
     recipe = ("--epochs", settings.epochs, "--seeds", settings.seeds, "--mix", 1, "--jobs", 1)
     asked = ("--attackers", settings.attackers, "--countermeasures", settings.rows)
     protect("verify", CLEAN, published, "--out", out, *asked, *recipe)

@@ -20,16 +20,19 @@ from mem_baseline import Baseline
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from protect.clip.device import choose_device
 from protect.clip.fast.packed import PackedLinear, can_pack
 from protect.data.shards import find_shards
 from protect.jobs.fit import fill_window
+from protect.methods.mem_settings import MemSettings
 from protect.methods.parts.budget import Budget
 from protect.methods.parts.error_min import Minimiser
-from protect.methods.parts.noise import PerImage
+from protect.methods.parts.noise import SampleWise
 from protect.methods.parts.trigger import draw_choice
 from protect.methods.parts.wordlist import draw_alphabet
+from protect.methods.recipe import Recipe
 from protect.settings.publish import PublishSettings
-from protect.settings.recipe import FitSettings, MemSettings, NoiseSettings, Recipe, TriggerSettings
+from protect.settings.recipe import FitSettings, TriggerSettings
 from protect.types import Batch
 
 ROUND = {"surrogate": 200, "text": 234, "image": 234}  # batches of 128 in a round on Flickr8k's 30,000 pairs
@@ -44,16 +47,15 @@ class Bench:
             FitSettings("mem", (model,), size=settings.size, window=settings.batch, batch=settings.batch,
                         precision=settings.precision),
             TriggerSettings(settings.words, settings.style, alphabet=settings.alphabet),
-            NoiseSettings(step_size=1.0, steps=settings.steps),
-            MemSettings(share="image", candidates=settings.candidates, learning_rate=1e-4, fresh_every=0),
+            own=MemSettings(steps=settings.steps, candidates=settings.candidates, learning_rate=1e-4),
         )  # fmt: skip
         window = fill_window(find_shards([settings.data]), self.recipe, PublishSettings())
         if len(window) < settings.batch:
             raise SystemExit(f"--batch: expected at most the {len(window)} pairs of {settings.data}")
         alphabet = draw_alphabet(settings.words, settings.alphabet, 0)
         self.first = draw_choice(window.keys, alphabet, 0)
-        carrier = PerImage(window, Budget(8.0))
-        self.ours = Minimiser(window, self.recipe, alphabet, self.first.clone(), carrier, True, lambda line: None)
+        noise, device = SampleWise(window, Budget(8.0)), choose_device("auto")
+        self.ours = Minimiser(window, self.recipe, alphabet, self.first.clone(), noise, True, device, str)
         self.ours.start_surrogate(0)
         self.baseline = Baseline(self.ours.surrogate)
         self.rows = torch.arange(settings.batch)

@@ -1,6 +1,6 @@
 """Peak memory of phase 2 on 1,000 and on 10,000 pairs: one process each, the same protector.
 
-python benchmarks/memory.py --method em --fit "--later-steps 4" --name memory-em
+python benchmarks/memory.py --method em --fit "--phase2-steps 4" --name memory-em
 """
 
 import argparse
@@ -15,7 +15,7 @@ INPUTS = {1000: [str(TRAIN / "00000.tar")], 10000: [str(TRAIN)]}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--method", default="content", help="content, code: no surrogate in phase 2; em: one at work")
+    parser.add_argument("--method", default="instant", help="instant: no surrogate in phase 2; em: one at work")
     parser.add_argument("--fit", default="", help="further options of `protect fit`")
     parser.add_argument("--name", default="memory")
     settings = parser.parse_args()

@@ -23,7 +23,7 @@ from PIL import Image
 
 from protect.data.images import to_view
 from protect.data.photo_files import read_still
-from protect.jobs.photos.key import EPSILON, SIZE, ready_protector
+from protect.jobs.photos.key import EPSILON, SIZE, key_protector
 from protect.jobs.photos.photo import noise_of
 from protect.jobs.photos.records import PhotoRecord, read_records
 from protect.methods.protector import Protector
@@ -45,7 +45,7 @@ def main() -> None:
         print(table(rows))
         print(save("photos_many", vars(settings), rows).relative_to(ROOT))
         return
-    source, made, kept = chosen(settings.photos), ready_protector(KEY), RUNS / "photos" / "protector"
+    source, made, kept = chosen(settings.photos), key_protector(KEY), RUNS / "photos" / "protector"
     shutil.rmtree(kept, ignore_errors=True)
     made.save(kept)  # the same for all, whatever happens to the package meanwhile
     rows, photos = [], []

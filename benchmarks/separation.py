@@ -1,4 +1,4 @@
-"""How far the directions of a picture's words stand out in the files of `content`, without any training.
+"""How far the directions of a picture's words stand out in the files of `instant`, without any training.
 
     python benchmarks/separation.py
 
@@ -18,11 +18,11 @@ from protect.data.images import LUMA
 from protect.data.views import see
 from protect.jobs.photos.key import own_words
 from protect.jobs.photos.records import read_records
-from protect.methods.instant import Deal, vocabulary_of
+from protect.methods.instant import Directions, vocabulary_of
+from protect.methods.instant_settings import InstantSettings
 from protect.methods.parts.keywords import Vocabulary
 from protect.methods.parts.oriented_bands import DIRECTIONS, textures
 from protect.methods.protector import Protector
-from protect.settings.recipe import ContentSettings
 from protect.verify.countermeasures import COUNTERMEASURES
 from protect.verify.reading.pairs import read_pairs
 
@@ -49,7 +49,7 @@ def photos(strength: str) -> dict[str, object]:
     clean, out = DATA / "big-photos", RUNS / "separation" / strength
     protect("photos", clean, out, "--seed", KEY, "--strength", strength, "--quiet")
     vocabulary = own_words(out / "_protect/private", lambda: Vocabulary(0, {}))
-    deal = Deal.of(vocabulary.telling(), KEY)
+    deal = Directions.of(vocabulary.keywords(), KEY)
     seen = [
         Seen(
             energies(see(Image.open(clean / name).convert("RGB"), 224)),
@@ -66,7 +66,7 @@ def shards() -> list[dict[str, object]]:
     clean, out = DATA / "collage-64/train/00000.tar", RUNS / "separation/shards"
     protect("shards", clean, out, "--seed", KEY, "--quiet")
     vocabulary = vocabulary_of(Protector.load(out / "_protect/private/protector").fitted)
-    deal = Deal.of(vocabulary.telling(), KEY)
+    deal = Directions.of(vocabulary.keywords(), KEY)
     before, after = (read_pairs([str(path)], 64, PAIRS) for path in (clean, out / "00000.tar"))
     clean_energies = [energies(Image.fromarray(picture)) for picture in before.pictures]
     spoken = [said(deal, vocabulary, *captions) for captions in before.captions]
@@ -83,8 +83,8 @@ def energies(picture: Image.Image) -> np.ndarray:
     return np.log([np.mean(np.abs(texture) ** 2) for texture in textures(gray)])
 
 
-def said(deal: Deal, vocabulary: Vocabulary, *captions: str) -> list[bool]:
-    spoken = deal.of_words(vocabulary.content(captions, ContentSettings().content_words))
+def said(deal: Directions, vocabulary: Vocabulary, *captions: str) -> list[bool]:
+    spoken = deal.of_words(vocabulary.keywords_of(captions, InstantSettings().keywords))
     return [direction in spoken for direction in range(DIRECTIONS)]
 
 

@@ -33,9 +33,11 @@ from protect.data.window import Window
 from protect.jobs.fit import fill_window
 from protect.jobs.plan import make_plan
 from protect.jobs.shards import pictures_at_once, protect_shards
+from protect.methods import METHODS
 from protect.methods.protector import Protector, fit
+from protect.methods.recipe import Recipe
 from protect.settings.publish import PublishSettings
-from protect.settings.recipe import FitSettings, MemSettings, Recipe
+from protect.settings.recipe import FitSettings
 from protect.types import Batch, Sample
 
 SETS = {"collage-64": "collage-64/train/00000.tar", "flickr8k-mini": "flickr8k-mini/00000.tar"}
@@ -126,7 +128,9 @@ def again(sample: Sample) -> Sample:
 def run_row(method: str, surrogate: str, folder: Path, repeats: int) -> dict[str, Any]:
     """A whole run on pairs that the fit has not seen, beside the protector alone."""
     shards = find_shards([str(DATA / SETS["collage-64"])])
-    recipe = Recipe(FitSettings(method, (surrogate,), window=128), mem=MemSettings(rounds=1, surrogate_steps=1))
+    recipe = Recipe(
+        FitSettings(method, (surrogate,), window=128), own=METHODS[method].settings(rounds=1, surrogate_steps=1)
+    )
     protector = unseen(fit(fill_window(shards, recipe, PUBLISH), recipe))
     window = fill_window(shards, Recipe(FitSettings("em", (surrogate,), window=1000)), PUBLISH)
     protector.protect(window.batch(torch.arange(128)))

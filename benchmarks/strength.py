@@ -26,8 +26,7 @@ ATTACKERS = ("tiny-resnet", "tiny-vit")
 AS_WRITTEN = ("--augment", "none", "--countermeasures", "none", "--mix", "1", "--jobs", "1")
 METHODS: dict[str, list[str]] = {
     "random": ["--method", "random"],
-    "content": ["--method", "content"],
-    "code": ["--method", "code"],
+    "instant": ["--method", "instant"],
     "em": ["--method", "em"],
     "mem": ["--method", "mem"],
 }

@@ -29,15 +29,14 @@ from strength import ATTACKERS, CLEAN, TEST, pick, recall
 
 RUNS_KEPT = "runs.jsonl"
 METHODS: dict[str, list[str]] = {
-    "content": [],
+    "instant": [],
     "content-no-words": ["--trigger-words", "0"],
     "content-words-alone": ["--epsilon", "0"],
     "content-epsilon-4": ["--epsilon", "4"],
-    "code": ["--method", "code"],
     "mem": ["--method", "mem"],
-    "mem-through": ["--method", "mem", "--through", "crop,jpeg"],
+    "mem-eot": ["--method", "mem", "--eot", "crop,jpeg"],
     "em": ["--method", "em"],
-    "em-through": ["--method", "em", "--through", "crop,jpeg"],
+    "em-eot": ["--method", "em", "--eot", "crop,jpeg"],
     "random": ["--method", "random"],
 }
 ROWS = "scraper-chain,jpeg-75,grayscale,strong-augmentation,clean:strong-augmentation,half-words,"
@@ -50,7 +49,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--attackers", default=",".join(ATTACKERS))
-    parser.add_argument("--claim", default="content", choices=list(METHODS))
+    parser.add_argument("--claim", default="instant", choices=list(METHODS))
     parser.add_argument("--part", default="report", help="name of this report; runs of the others are found again")
     parser.add_argument("--methods", default="code,mem,em,random,content-epsilon-4", help="further arms")
     parser.add_argument("--rows", default=ROWS, help="countermeasures")

@@ -33,13 +33,13 @@ def main() -> None:
     try:
         status = cli.main(prog_name="protect", standalone_mode=False)
     except click.exceptions.Abort:
-        click.echo("interrupted: what is finished is kept; the same command goes on from there", err=True)
+        click.echo("interrupted: what is finished is kept; rerun the command to resume", err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
     except OSError as error:
-        click.echo(f"error: {one_line(error)}; mend that, then the same command goes on from there", err=True)
+        click.echo(f"error: {one_line(error)}; fix this and rerun the command to resume", err=True)
         sys.exit(2)
     except (ValueError, ImportError, MemoryError) as error:
         click.echo(f"error: {one_line(error)}", err=True)

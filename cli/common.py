@@ -11,7 +11,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from protect.settings.recipe import PRESETS
+from protect.cli.options import FROM_PRESET
+from protect.methods.recipe import PRESETS
 
 
 def preset_options(command: Any) -> Any:
@@ -28,7 +29,9 @@ def preset_options(command: Any) -> Any:
 
 
 def _use_preset(ctx: click.Context, param: click.Parameter, value: str) -> None:
-    ctx.default_map = {**PRESETS[value], **(ctx.default_map or {})}
+    own = ctx.default_map or {}
+    ctx.meta[FROM_PRESET] = set(PRESETS[value]) - set(own)
+    ctx.default_map = {**PRESETS[value], **own}
 
 
 def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
@@ -42,6 +45,7 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
     values = {name.replace("-", "_"): value for name, value in values.items()}
     if unknown := sorted(set(values) - known):
         raise click.UsageError(f"{path}: expected options of `protect {ctx.info_name}`, got {', '.join(unknown)}")
+    ctx.meta[FROM_PRESET] = ctx.meta.get(FROM_PRESET, set()) - set(values)
     ctx.default_map = {**(ctx.default_map or {}), **values}
 
 

@@ -6,25 +6,29 @@ from typing import Any
 import click
 
 from protect.cli.common import Reporter, preset_options, print_json
-from protect.cli.options import build_recipe, recipe_options
+from protect.cli.options import Grouped, build_recipe, recipe_options
 from protect.settings.publish import PublishSettings
 
 
-@click.command(short_help="Fit a protector on shards or photos, to protect any number of them with.")
+@click.command(cls=Grouped, short_help="Fit a protector on shards or photos, to protect any number of them with.")
 @click.argument("shards", nargs=-1, required=True)
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="folder for the protector")
+@click.option("--device", default="auto", show_default=True, help="where models run: auto, cpu, cuda, cuda:N or mps")
 @preset_options
 @recipe_options
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
 @click.option("-q", "--quiet", is_flag=True, help="no progress")
-def fit(shards: tuple[str, ...], out: Path, as_json: bool, quiet: bool, **values: Any) -> None:
+@click.pass_context
+def fit(
+    ctx: click.Context, shards: tuple[str, ...], out: Path, device: str, as_json: bool, quiet: bool, **values: Any
+) -> None:
     """Optimise surrogate, noise and words together on a window of SHARDS and save the result as one folder.
 
     SHARDS may also be one folder of photos with captions.
 
-    The folder is a key: who has it can find and undo your protection. Keep it private.
+    The folder is a key: anyone who has it can find and undo your protection. Keep it private.
     """
-    recipe = build_recipe(values)
+    recipe = build_recipe(values, ctx)
     from protect.data.photo_samples import is_photo_folder
     from protect.data.shards import find_shards
     from protect.jobs.fit import fit_on_photos, fit_on_shards
@@ -33,9 +37,9 @@ def fit(shards: tuple[str, ...], out: Path, as_json: bool, quiet: bool, **values
     check_folder(out)
     with Reporter(0, quiet) as report:
         if is_photo_folder(shards):
-            protector = fit_on_photos(Path(shards[0]), recipe, report)
+            protector = fit_on_photos(Path(shards[0]), recipe, report, device)
         else:
-            protector = fit_on_shards(find_shards(shards), recipe, PublishSettings(), report)
+            protector = fit_on_shards(find_shards(shards), recipe, PublishSettings(), report, device)
         protector.save(out)
     about = {
         "protector": str(out),

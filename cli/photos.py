@@ -7,22 +7,24 @@ from typing import Any
 import click
 
 from protect.cli.common import print_json
-from protect.cli.options import build, settings_options
+from protect.cli.options import Grouped, build, refuse_beside, settings_options
 from protect.settings.publish import PhotoSettings
 
 
-@click.command(short_help="Protect a folder of photos.")
+@click.command(cls=Grouped, short_help="Protect a folder of photos.")
 @click.argument("source", metavar="DIR", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--protector", type=click.Path(path_type=Path), help="use a protector made by `protect fit`")
 @click.option("--dry-run", is_flag=True, help="say what would be done and how long it would take")
+@click.option("--device", default="auto", show_default=True, help="where models run: auto, cpu, cuda, cuda:N or mps")
 @settings_options(PhotoSettings)
 @click.option("--emit-web", is_flag=True, help="write opt-out files for those who host their own pages")
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
 @click.option("-q", "--quiet", is_flag=True, help="no line for each file")
+@click.pass_context
 def photos(
-    source: Path, out: Path, protector: Path | None, dry_run: bool, emit_web: bool, as_json: bool, quiet: bool,
-    **values: Any,
+    ctx: click.Context, source: Path, out: Path, protector: Path | None, dry_run: bool, device: str, emit_web: bool,
+    as_json: bool, quiet: bool, **values: Any,
 ) -> int:  # fmt: skip
     """Protect every photo below DIR and write it under the same name below OUT; DIR is never changed.
 
@@ -32,13 +34,15 @@ def photos(
     The same command again does only what is new or has changed. Words that most captions have tell no photo from
     another and get no noise of their own; they are counted once, by the first run.
     """
+    if protector:
+        refuse_beside("--protector", ctx, ("seed", "trigger_words"))
     settings = build(PhotoSettings, values)
     from protect.jobs.photos.job import make_job, protect_photos
     from protect.jobs.photos.opt_out import write_web
     from protect.jobs.photos.summary import estimate, summary
     from protect.methods.protector import Protector
 
-    job = make_job(source, out, settings, Protector.load(protector) if protector else None, dry_run)
+    job = make_job(source, out, settings, Protector.load(protector, device) if protector else None, dry_run)
     if dry_run:
         about = estimate(job)
         print_json(about) if as_json else click.echo(about["text"])

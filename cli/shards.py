@@ -6,27 +6,39 @@ from typing import Any
 import click
 
 from protect.cli.common import Reporter, preset_options, print_json
-from protect.cli.options import build, build_recipe, recipe_options, settings_options
+from protect.cli.options import (
+    Grouped,
+    build,
+    build_recipe,
+    recipe_names,
+    recipe_options,
+    refuse_beside,
+    settings_options,
+)
 from protect.settings.publish import PublishSettings
 
 
-@click.command(short_help="Protect image-caption shards (webdataset tars).")
+@click.command(cls=Grouped, short_help="Protect image-caption shards (webdataset tars).")
 @click.argument("sources", nargs=-1, required=True, metavar="IN...")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--protector", type=click.Path(path_type=Path), help="use a protector made by `protect fit`")
 @click.option("--dry-run", is_flag=True, help="say what would be done and how long it would take")
 @click.option("--force", is_flag=True, help="protect input that this tool has protected already")
+@click.option("--device", default="auto", show_default=True, help="where models run: auto, cpu, cuda, cuda:N or mps")
 @preset_options
 @recipe_options
-@settings_options(PublishSettings)
+@settings_options(PublishSettings, group="How files are written", first=("urls", "on_error"))
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
 @click.option("-q", "--quiet", is_flag=True, help="no progress")
+@click.pass_context
 def shards(
-    sources: tuple[str, ...], out: Path, protector: Path | None, dry_run: bool, force: bool, as_json: bool,
-    quiet: bool, **values: Any,
+    ctx: click.Context, sources: tuple[str, ...], out: Path, protector: Path | None, dry_run: bool, force: bool,
+    device: str, as_json: bool, quiet: bool, **values: Any,
 ) -> int:  # fmt: skip
     """Protect the shards IN (folders, tars or ranges such as 'in/{00000..00007}.tar') and write them to OUT."""
-    recipe, publish = build_recipe(values), build(PublishSettings, values)
+    if protector:
+        refuse_beside("--protector", ctx, recipe_names())
+    recipe, publish = build_recipe(values, ctx), build(PublishSettings, values)
     from protect.jobs.estimate import estimate
     from protect.jobs.plan import make_plan
     from protect.jobs.shards import protect_shards
@@ -34,13 +46,13 @@ def shards(
     from protect.methods.protector import Protector
 
     plan = make_plan(sources, out, publish, force)
-    given = Protector.load(protector) if protector else None
+    given = Protector.load(protector, device) if protector else None
     if dry_run:
-        about = estimate(plan, recipe, given)
+        about = estimate(plan, recipe, given, device)
         print_json(about) if as_json else click.echo(about["text"])
         return 0
     with Reporter(len(plan.shards), quiet) as report:
-        results = protect_shards(plan, recipe, given, report)
+        results = protect_shards(plan, recipe, given, report, device)
     total = summary(plan, results)
     print_json(total) if as_json else click.echo(total["text"])
     return 1 if total["failed_to_protect"] or total["broken_shards"] or total["triggers_cut"] else 0

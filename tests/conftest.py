@@ -243,29 +243,32 @@ def comparison() -> Callable[..., Any]:
 @pytest.fixture
 def small_minimiser() -> Callable[[str], Any]:
     """small_minimiser(surrogate name): a run of mem on six small pairs in fp32, its surrogate not frozen yet."""
+    import torch
+
     from protect.data.window import Window
+    from protect.methods.mem_settings import MemSettings
     from protect.methods.parts.budget import Budget
     from protect.methods.parts.error_min import Minimiser
-    from protect.methods.parts.noise import PerImage
+    from protect.methods.parts.noise import SampleWise
     from protect.methods.parts.trigger import draw_choice
     from protect.methods.parts.wordlist import draw_alphabet
-    from protect.settings.recipe import FitSettings, MemSettings, NoiseSettings, Recipe, TriggerSettings
+    from protect.methods.recipe import Recipe
+    from protect.settings.recipe import FitSettings, TriggerSettings
 
     captions = ("a dog", "two cats on a chair", "a red boat", "the old man and the sea", "rain", "a dog and a boat")
 
     def make(name: str) -> Minimiser:
         recipe = Recipe(
-            FitSettings("mem", (name,), size=32, window=6, batch=6, device="cpu", precision="fp32"),
+            FitSettings("mem", (name,), size=32, window=6, batch=6, precision="fp32"),
             TriggerSettings(trigger_words=3, alphabet=12),
-            NoiseSettings(step_size=1.0, steps=4),
-            MemSettings(share="image", candidates=5),
+            own=MemSettings(steps=4, candidates=5),
         )
         window, random = Window(32, 6), np.random.default_rng(5)
         for number, caption in enumerate(captions):
             window.add(str(number), random.integers(0, 256, (3, 32, 32), dtype=np.uint8), [caption])
         alphabet = draw_alphabet(3, 12, 0)
-        carrier = PerImage(window, Budget(8.0))
-        made = Minimiser(window, recipe, alphabet, draw_choice(window.keys, alphabet, 0), carrier, True, str)
+        noise, cpu = SampleWise(window, Budget(8.0)), torch.device("cpu")
+        made = Minimiser(window, recipe, alphabet, draw_choice(window.keys, alphabet, 0), noise, True, cpu, str)
         made.start_surrogate(0)
         return made
 

@@ -61,7 +61,7 @@ class HuggingFace(DualEncoder):
         return features if isinstance(features, Tensor) else features.pooler_output
 
 
-def from_folder(folder: Path, device: torch.device, scratch: bool = False, size: int = 0) -> HuggingFace:
+def from_folder(folder: Path, device: torch.device, scratch: bool = False, size: int | None = None) -> HuggingFace:
     """The model saved in a folder; or, from scratch, an untrained one of its configuration, at any size.
 
     Raises ValueError for folders without a dual-tower model (from scratch: its config.json) and a tokenizer.

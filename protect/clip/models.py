@@ -20,7 +20,12 @@ AUTO = {"cpu": ("tiny-resnet", "tiny-vit"), "gpu": ("RN50", "ViT-B-32")}
 
 
 def load_encoder(
-    name: str, device: torch.device, pretrained: str = "", size: int = 0, seed: int = 0, scratch: bool = False
+    name: str,
+    device: torch.device,
+    pretrained: str | None = None,
+    size: int | None = None,
+    seed: int = 0,
+    scratch: bool = False,
 ) -> DualEncoder:
     """A surrogate by name, randomly initialised from `seed` unless weights are named.
 
@@ -44,7 +49,7 @@ def optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> to
     return torch.optim.AdamW(groups, lr=learning_rate, fused=True)
 
 
-def image_size(names: Sequence[str], device: torch.device, size: int) -> int:
+def image_size(names: Sequence[str], device: torch.device, size: int | None) -> int:
     """Side of the views that all of these surrogates take; ValueError when they differ and `size` does not say."""
     if size:
         return size

@@ -24,7 +24,9 @@ TEXTS_KEPT = 1 << 16  # tokenised captions kept at most: the same ones return at
 class OpenClip(DualEncoder):
     """A CLIP of open_clip, or one of the tiny ones built from its parts."""
 
-    def __init__(self, name: str, device: torch.device, pretrained: str = "", size: int = 0) -> None:
+    def __init__(
+        self, name: str, device: torch.device, pretrained: str | None = None, size: int | None = None
+    ) -> None:
         super().__init__(name, device)
         self.model = _open_clip_model(name, pretrained, size)
         use_self_attention(self.model)
@@ -90,12 +92,12 @@ def own_size(name: str) -> int:
     return max(size) if isinstance(size, list | tuple) else size
 
 
-def _open_clip_model(name: str, pretrained: str, size: int) -> Any:
+def _open_clip_model(name: str, pretrained: str | None, size: int | None) -> Any:
     _check_size(name, size)
     try:
         if name in TINY:
             return _tiny_model(name, pretrained, size)
-        return open_clip().create_model(name, pretrained=pretrained or None, force_image_size=size or None)
+        return open_clip().create_model(name, pretrained=pretrained, force_image_size=size)
     except Exception as error:  # a file that holds no weights fails in many ways: pickle's, zip's, safetensors' ...
         if not pretrained:
             raise
@@ -103,11 +105,11 @@ def _open_clip_model(name: str, pretrained: str, size: int) -> Any:
         raise ValueError(f"surrogate {name}: expected its weights in {pretrained!r}, got {found}") from error
 
 
-def _check_size(name: str, size: int) -> None:
+def _check_size(name: str, size: int | None) -> None:
     """ResNets halve an image five times and the tiny ViT's stem three times; ValueError where a rest would stay."""
     resnet = isinstance(_vision_config(name).get("layers"), list)
     step = 32 if resnet else 8 if name in TINY else 1
-    if size < 0 or size % step:
+    if size is not None and (size <= 0 or size % step):
         raise ValueError(f"size: expected a multiple of {step} for {name}, got {size}")
 
 

@@ -39,7 +39,7 @@ class ConvStem(nn.Sequential):
         super().__init__(*layers, nn.Conv2d(width, width, 1, bias=False))
 
 
-def _tiny_model(name: str, pretrained: str, size: int) -> Any:
+def _tiny_model(name: str, pretrained: str | None, size: int | None) -> Any:
     config = TINY[name]
     vision = config["vision_cfg"] | ({"image_size": size} if size else {})
     model = open_clip().CLIP(**(config | {"vision_cfg": vision}))

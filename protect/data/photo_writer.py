@@ -20,8 +20,8 @@ AVIF_SPEED = 10  # an eighth of the time of 6, 6 % larger
 HEIF_PRESET = "ultrafast"  # a tenth of the time of the encoder's own choice
 
 
-def encode_still(still: Still, image: Image.Image, new: Written, quality: int) -> bytes:
-    """The file of `still` with another picture of its size and mode; quality 0 is the photo's own."""
+def encode_still(still: Still, image: Image.Image, new: Written, quality: int | None) -> bytes:
+    """The file of `still` with another picture of its size and mode; quality None is the photo's own."""
     buffer = io.BytesIO()
     common: dict[str, Any] = {"icc_profile": still.icc or b"", "xmp": new.xmp}
     if block := write_block(new.exif):

@@ -62,10 +62,10 @@ class Window:
         """Noise of these pairs in 255ths, as float."""
         return self._noise.read(rows).float()
 
-    def keep_noise(self, rows: Tensor, noise: Tensor) -> None:
+    def store_noise(self, rows: Tensor, noise: Tensor) -> None:
         self._noise.write(rows, noise)
 
-    def kept(self) -> NoiseStore:
+    def stored_noise(self) -> NoiseStore:
         """The noise of all pairs, as it stands on the disk; the window lives as long as it does."""
         return self._noise.first(len(self), owner=self)
 

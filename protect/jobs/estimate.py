@@ -14,12 +14,12 @@ from protect.jobs.plan import Plan
 from protect.jobs.shard import try_samples
 from protect.jobs.summary import _shards
 from protect.methods.protector import Protector, fit
-from protect.settings.recipe import Recipe
+from protect.methods.recipe import Recipe
 
 PROBE = 32  # samples a dry run works on to estimate time
 
 
-def estimate(plan: Plan, recipe: Recipe, protector: Protector | None) -> dict[str, Any]:
+def estimate(plan: Plan, recipe: Recipe, protector: Protector | None, device: str = "auto") -> dict[str, Any]:
     """What the run would do, and how long it would take by a few timed steps on the first samples."""
     pairs, exact = _count(plan)
     window = min(pairs, recipe.fit.window)
@@ -27,8 +27,8 @@ def estimate(plan: Plan, recipe: Recipe, protector: Protector | None) -> dict[st
     fitting, new = 0.0, protector is None
     if protector is None:
         probe = replace(recipe, fit=replace(recipe.fit, window=PROBE, batch=min(PROBE, recipe.fit.batch)))
-        small = fill_window(plan.shards, probe, plan.publish)
-        fitting, protector = _fit_seconds(small, probe, recipe, window)
+        small = fill_window(plan.shards, probe, plan.publish, device)
+        fitting, protector = _fit_seconds(small, probe, recipe, window, device)
         lines.append(f"fit {recipe.fit.method} on {window} pairs: about {_minutes(fitting)}")
     else:
         lines.append(f"protector {protector.hash[:12]} ({protector.recipe.fit.method})")
@@ -52,16 +52,19 @@ def _count(plan: Plan) -> tuple[int, bool]:
     return round(first * sum(sizes) / sizes[0]), len(sizes) == 1
 
 
-def _fit_seconds(small: Window, probe: Recipe, recipe: Recipe, window: int) -> tuple[float, Protector]:
+def _fit_seconds(small: Window, probe: Recipe, recipe: Recipe, window: int, device: str) -> tuple[float, Protector]:
     """Time of a fit, scaled from rounds of one and of five surrogate steps, and what such a round fitted."""
-    mem = recipe.mem
-    if recipe.modelless:
-        return 0.0, fit(small, probe)
+    own = recipe.own
+    if not recipe.method.needs_surrogate:
+        return 0.0, fit(small, probe, device=device)
+    with_words = getattr(own, "text_rounds", 0)  # em searches no words
 
     def seconds(surrogate_steps: int, text_rounds: int) -> tuple[float, Protector]:
-        short = replace(mem, rounds=1, surrogate_steps=surrogate_steps, text_rounds=text_rounds)
+        short = replace(own, rounds=1, surrogate_steps=surrogate_steps)
+        if with_words:
+            short = replace(short, text_rounds=text_rounds)
         begin = time.perf_counter()
-        protector = fit(small, replace(probe, mem=short))
+        protector = fit(small, replace(probe, own=short), device=device)
         return time.perf_counter() - begin, protector
 
     seconds(1, 0)
@@ -70,7 +73,7 @@ def _fit_seconds(small: Window, probe: Recipe, recipe: Recipe, window: int) -> t
     passes = window / len(small)
     noise, text = max(base - step, 0.0), max(words - base, 0.0)
     scale = recipe.fit.batch / len(small)
-    total = mem.rounds * (mem.surrogate_steps * step * scale + noise * passes) + mem.text_rounds * text * passes
+    total = own.rounds * (own.surrogate_steps * step * scale + noise * passes) + with_words * text * passes
     return total, protector
 
 

@@ -19,10 +19,10 @@ from protect.data.shards import image_member, split_name
 from protect.data.window import to_images
 from protect.methods.parts.trigger import write_words
 from protect.methods.protector import Protector
+from protect.methods.recipe import Recipe
 from protect.publish.gate import BudgetError, Published, publish
 from protect.publish.upsample import at_full_size
 from protect.settings.publish import PublishSettings
-from protect.settings.recipe import Recipe
 from protect.types import Batch, Member, Sample, Words
 
 UNSEEN = np.empty((3, 0, 0), np.uint8)  # the view of a sample that nobody looks at
@@ -65,7 +65,7 @@ class Outcome:
 
 def view_size(protector: Protector) -> int:
     """Side of the views that it takes, 0 where it takes the whole picture instead."""
-    return 0 if protector.recipe.whole else protector.size
+    return 0 if protector.method.whole_image else protector.size
 
 
 def prepare(
@@ -98,7 +98,7 @@ def _protect_chunk(
     Noise that follows a picture to its borders has no shape in common with others: the pool makes that too.
     """
     ready = [item for item in chunk if isinstance(item, Ready)]
-    if protector.recipe.whole:
+    if protector.method.whole_image:
         return [
             item if isinstance(item, Outcome) else pool.submit(_protect_whole, item, protector, publish)
             for item in chunk

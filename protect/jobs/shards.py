@@ -24,15 +24,19 @@ from protect.jobs.sample import Ready, prepare
 from protect.jobs.shard import protect_shard
 from protect.jobs.shard_stats import marker
 from protect.methods.protector import Protector
+from protect.methods.recipe import Recipe
 from protect.settings.publish import PublishSettings
-from protect.settings.recipe import Recipe
 
 JOB, PROTECTOR = "job.json", "protector"
 SMALL = 128 * 128  # pixels of a picture that is not worth a thread of its own
 
 
 def protect_shards(
-    plan: Plan, recipe: Recipe, protector: Protector | None, report: Report = lambda event: None
+    plan: Plan,
+    recipe: Recipe,
+    protector: Protector | None,
+    report: Report = lambda event: None,
+    device: str = "auto",
 ) -> list[dict[str, Any]]:
     """Runs the plan; returns the stats of all its finished shards, in order, with the shard's name.
 
@@ -46,7 +50,7 @@ def protect_shards(
         folder.mkdir(parents=True, exist_ok=True)
     plan.private.mkdir(mode=0o700, exist_ok=True)
     _claim(plan, recipe, protector)
-    protector = protector or _own_protector(plan, recipe, report)
+    protector = protector or _own_protector(plan, recipe, device, report)
     identity = plan.identity(protector.hash)
     mine = plan.shards[rank::world]
     done: dict[Path, dict[str, Any] | None] = {}
@@ -92,11 +96,11 @@ def finished(plan: Plan, shard: Path, identity: str) -> dict[str, Any] | None:
     return None
 
 
-def _own_protector(plan: Plan, recipe: Recipe, report: Report) -> Protector:
+def _own_protector(plan: Plan, recipe: Recipe, device: str, report: Report) -> Protector:
     folder = plan.private / PROTECTOR
     if folder.exists():
-        return Protector.load(folder)
-    protector = fit_on_shards(plan.shards, recipe, plan.publish, report)
+        return Protector.load(folder, device)
+    protector = fit_on_shards(plan.shards, recipe, plan.publish, report, device)
     protector.save(folder)
     return protector
 

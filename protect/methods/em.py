@@ -5,22 +5,21 @@ from collections.abc import Callable
 import torch
 
 from protect.data.window import Window
-from protect.methods.fitted import Fitted
+from protect.methods.fitted import Fitted, Protect
 from protect.methods.parts.budget import Budget
 from protect.methods.parts.error_min import Minimiser
-from protect.methods.parts.noise import PerImage
+from protect.methods.parts.noise import SampleWise
 from protect.methods.parts.per_image import fitted_per_image, per_image_protector
-from protect.settings.recipe import Recipe
-from protect.types import Batch, Protection
+from protect.methods.recipe import Recipe
 
 
-def fit(window: Window, recipe: Recipe, report: Callable[[str], None]) -> Fitted:
+def fit(window: Window, recipe: Recipe, device: torch.device, report: Callable[[str], None]) -> Fitted:
     """The rounds of MEM with no words and no shuffling of captions, so that budgets compare."""
     choice = torch.zeros(len(window), 0, dtype=torch.long)
-    carrier = PerImage(window, Budget(recipe.noise.epsilon))
-    surrogate = Minimiser(window, recipe, (), choice, carrier, shuffle=False, report=report).run()
+    noise = SampleWise(window, Budget(recipe.noise.epsilon))
+    surrogate = Minimiser(window, recipe, (), choice, noise, False, device, report).run()
     return fitted_per_image(surrogate, (), window, choice, recipe)
 
 
-def protector(fitted: Fitted, recipe: Recipe) -> Callable[[Batch], Protection]:
-    return per_image_protector(fitted, recipe, shuffle=False)
+def protector(fitted: Fitted, recipe: Recipe, device: torch.device) -> Protect:
+    return per_image_protector(fitted, recipe, device, permute=False)

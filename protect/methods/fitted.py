@@ -1,20 +1,25 @@
-"""Names and shapes of everything that flows between modules; written once, used everywhere."""
+"""What phase 1 leaves, and phase 2 starts from."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
 from protect.data.noise_store import NoiseStore
-from protect.types import Words
+from protect.types import Batch, Protection, Words
+
+Protect = Callable[[Batch], Protection]
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What phase 1 learned: the words of each position, and tensors by name (patterns, surrogate weights).
+    """What a method learned: the words of each position, tensors by name, and other facts as plain values (JSON).
 
     noise: what it made for the pairs of its window, where every image has a noise of its own.
     """
 
     alphabet: tuple[Words, ...]
-    tensors: dict[str, Tensor]
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
     noise: NoiseStore | None = None

@@ -5,9 +5,10 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,15 +17,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from protect import __version__
+from protect.clip.device import choose_device
 from protect.data.noise_store import NoiseStore
 from protect.data.views import view_around
 from protect.data.window import Window, to_images
-from protect.methods import METHODS, Protect
-from protect.methods.fitted import Fitted
+from protect.methods import REMOVED, Method
+from protect.methods.fitted import Fitted, Protect
 from protect.methods.parts.error_min import settled
-from protect.settings.recipe import Recipe
+from protect.methods.recipe import Recipe
 from protect.types import Batch, Protection, Words
 
+FORMAT = 2  # 1 had other methods, and the device in its recipe
 TENSORS, ABOUT, NOISE = "weights.safetensors", "protector.json", "noise.int8"
 
 
@@ -33,6 +36,7 @@ class Protector:
     """A method's fitted state with everything needed to use it and to make it again.
 
     size: side of the square views it takes, in pixels. fingerprint: hash of the data it was fitted on.
+    device: where a surrogate runs; the caller's choice, so that it stands in no artefact.
     """
 
     recipe: Recipe
@@ -40,10 +44,16 @@ class Protector:
     size: int
     fingerprint: str
     pairs: int
+    device: str = field(default="auto", compare=False)
+
+    @property
+    def method(self) -> Method:
+        """The method and its traits."""
+        return self.recipe.method
 
     @cached_property
     def _protect(self) -> Protect:
-        return METHODS[self.recipe.fit.method].protector(self.fitted, self.recipe)
+        return self.method.protector(self.fitted, self.recipe, choose_device(self.device))
 
     def protect(self, batch: Batch) -> Protection:
         """Noise and words for a batch; depends on nothing but the batch and this artefact."""
@@ -51,12 +61,12 @@ class Protector:
 
     def side(self, image: Image.Image) -> int:
         """Side of the view it takes of a picture: where its noise fits any size, at most the picture's own."""
-        return min(self.size, *image.size) if self.recipe.any_size else self.size
+        return min(self.size, *image.size) if self.method.any_size else self.size
 
     def protect_whole(self, key: str, image: Image.Image, captions: tuple[str, ...]) -> tuple[np.ndarray, Words, int]:
         """Noise (int8 3xNxN) for all of an RGB picture, its words, and the side of the centre crop in the middle.
 
-        For a recipe that is `whole`. A picture smaller than the views gets its noise at its own size.
+        For a method that takes the whole image. A picture smaller than the views gets its noise at its own size.
         """
         size = self.side(image)
         seen = torch.from_numpy(view_around(image, size)).permute(2, 0, 1)[None]
@@ -71,9 +81,10 @@ class Protector:
 
     def _about(self) -> bytes:
         about = {
-            "format": 1,
+            "format": FORMAT,
             "recipe": self.recipe.to_dict(),
             "alphabet": self.fitted.alphabet,
+            "facts": self.fitted.facts,
             "size": self.size,
             "pairs": self.pairs,
             "fingerprint": self.fingerprint,
@@ -96,18 +107,21 @@ class Protector:
         os.replace(part, folder)
 
     @classmethod
-    def load(cls, folder: Path) -> "Protector":
-        """Read an artefact; ValueError when it is not one or was changed since it was written."""
+    def load(cls, folder: Path, device: str = "auto") -> "Protector":
+        """Read an artefact; ValueError when it is none, was changed since it was written, or is of an old format."""
         try:
             about = json.loads((folder / ABOUT).read_bytes())
+            check_format(folder, about)
             tensors = load_file(folder / TENSORS)
             written = (folder / "hash").read_text().split()[0]
             pairs, size = about["pairs"], about["size"]
             noise = NoiseStore(folder / NOISE, pairs, size) if (folder / NOISE).exists() else None
-            fitted = Fitted(tuple(tuple(words) for words in about["alphabet"]), tensors, noise)
+            fitted = Fitted(tuple(tuple(words) for words in about["alphabet"]), tensors, about["facts"], noise)
             recipe = Recipe.from_dict(about["recipe"])
-            protector = cls(recipe, fitted, size, about["fingerprint"], pairs)
+            protector = cls(recipe, fitted, size, about["fingerprint"], pairs, device)
             found = protector.hash
+        except OldFormat:
+            raise
         except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{folder}: expected a protector made by `protect fit`, got: {type(error).__name__}: {error}"
@@ -115,6 +129,21 @@ class Protector:
         if found != written:
             raise ValueError(f"{folder}: expected hash {written[:12]}, got {found[:12]}; fit it again")
         return protector
+
+
+class OldFormat(ValueError):
+    """An artefact of a version of the tool that this one does not read."""
+
+
+def check_format(folder: Path, about: Any) -> None:
+    """Raise OldFormat where another version wrote the artefact."""
+    if about["format"] != FORMAT:
+        method = about["recipe"]["fit"]["method"]
+        cure = f"use {REMOVED[method]} and fit it again" if method in REMOVED else "fit it again"
+        raise OldFormat(
+            f"{folder}: expected a protector of format {FORMAT}, found format {about['format']} "
+            f"(method {method}); {cure}"
+        )
 
 
 def check_folder(folder: Path) -> None:
@@ -125,10 +154,13 @@ def check_folder(folder: Path) -> None:
         raise ValueError(f"{folder}: expected an empty folder or a protector to replace; choose another one")
 
 
-def fit(window: Window, recipe: Recipe, report: Callable[[str], None] = lambda line: None) -> Protector:
-    """Phase 1: the joint optimisation on a window of the data."""
+def fit(
+    window: Window, recipe: Recipe, report: Callable[[str], None] = lambda line: None, device: str = "auto"
+) -> Protector:
+    """Phase 1: fit the recipe's method on a window of the data."""
     if len(window) < 2:
         raise ValueError(f"fit: expected at least 2 usable pairs (the loss contrasts them), got {len(window)}")
-    recipe = recipe if recipe.drawn else settled(recipe)
-    fitted = METHODS[recipe.fit.method].fit(window, recipe, report)
-    return Protector(recipe, fitted, window.size, window.fingerprint(), len(window))
+    place = choose_device(device)
+    recipe = settled(recipe, place) if recipe.method.needs_surrogate else recipe
+    fitted = recipe.method.fit(window, recipe, place, report)
+    return Protector(recipe, fitted, window.size, window.fingerprint(), len(window), device)

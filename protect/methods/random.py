@@ -5,21 +5,21 @@ from collections.abc import Callable
 import torch
 
 from protect.data.window import Window
-from protect.methods.fitted import Fitted
+from protect.methods.fitted import Fitted, Protect
 from protect.methods.parts.budget import Budget, to_int8
 from protect.methods.parts.trigger import draw_choice, words_of
 from protect.methods.parts.wordlist import draw_alphabet
+from protect.methods.recipe import Recipe
 from protect.seeds import generator
-from protect.settings.recipe import Recipe
 from protect.types import Batch, Protection
 
 
-def fit(window: Window, recipe: Recipe, report: Callable[[str], None]) -> Fitted:
+def fit(window: Window, recipe: Recipe, device: torch.device, report: Callable[[str], None]) -> Fitted:
     """Draws the alphabet; there is nothing to learn."""
-    return Fitted(draw_alphabet(recipe.trigger.trigger_words, recipe.trigger.alphabet, recipe.fit.seed), {})
+    return Fitted(draw_alphabet(recipe.trigger.trigger_words or 0, recipe.trigger.alphabet, recipe.fit.seed))
 
 
-def protector(fitted: Fitted, recipe: Recipe) -> Callable[[Batch], Protection]:
+def protector(fitted: Fitted, recipe: Recipe, device: torch.device) -> Protect:
     """Each image its own noise of full epsilon and uniform sign, and words, drawn from its key."""
     seed, epsilon = recipe.fit.seed, recipe.noise.epsilon
     budget = Budget(epsilon)

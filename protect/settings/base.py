@@ -1,22 +1,24 @@
-"""Every knob of the tool, with its default, unit and help; imports no torch, so that `--help` stays fast."""
+"""What a knob is: a field with default, unit and help, from which its command-line option is made; no torch."""
 
 from collections.abc import Sequence
 from dataclasses import field, fields, replace
 from typing import Any
 
-AUTO = -1
 
+def knob(default: Any, help: str, choices: Sequence[str] | None = None, unset: str = "") -> Any:
+    """A documented field of a Settings class; the command-line option is made from it.
 
-def knob(default: Any, help: str, choices: Sequence[str] | None = None) -> Any:
-    """A documented field of a Settings class; the command-line option is made from it."""
-    return field(default=default, metadata={"help": help, "choices": choices})
+    A default of None means unset; `unset` says in the help what then holds.
+    """
+    return field(default=default, metadata={"help": help, "choices": choices, "unset": unset})
 
 
 def positive(settings: Any, *names: str) -> None:
-    """Raise ValueError unless each named field is above zero."""
+    """Raise ValueError unless each named field is above zero, or unset."""
     for name in names:
-        if not getattr(settings, name) > 0:
-            raise ValueError(f"{name}: expected a number above 0, got {getattr(settings, name)}")
+        value = getattr(settings, name)
+        if value is not None and not value > 0:
+            raise ValueError(f"{name}: expected a number above 0, got {value}")
 
 
 def among_choices(settings: Any) -> None:

@@ -1,9 +1,8 @@
-"""Every knob of the tool, with its default, unit and help; imports no torch, so that `--help` stays fast."""
+"""How protected files are written, for shards and for photos; the three strengths with their numbers."""
 
 from dataclasses import dataclass
 
-from protect.settings.base import AUTO, among_choices, knob, positive
-from protect.settings.recipe import LOOK_WORDS, LOOKS
+from protect.settings.base import among_choices, knob, positive
 
 STRENGTH_NAMES = ("subtle", "balanced", "strong")
 CAPTION_PLACES = ("csv", "sidecar", "xmp", "iptc", "exif", "folder")
@@ -19,10 +18,13 @@ class PublishSettings:
     caption_keys: tuple[str, ...] = knob(
         ("caption", "captions", "text", "alt"), "JSON and parquet fields that hold captions"
     )
-    urls: str = knob("", "url, sha256 and the like lead back to the clean original: keep or strip", ("keep", "strip"))
+    urls: str | None = knob(
+        None, "links to the clean originals (url, sha256 and the like): keep or strip them", ("keep", "strip"),
+        unset="input with links is refused",
+    )  # fmt: skip
     on_error: str = knob(
         "keep",
-        "a sample that cannot be protected: keep it unchanged, skip (drop) it, or fail",
+        "a sample that cannot be protected: keep it unchanged, skip (leave out) it, or fail",
         ("keep", "skip", "fail"),
     )
 
@@ -36,30 +38,32 @@ class PublishSettings:
 class PhotoSettings:
     """How the photos of a folder are protected and written."""
 
-    strength: str = knob("balanced", "how much may be seen of it: subtle, balanced or strong", STRENGTH_NAMES)
+    strength: str = knob("balanced", "how strong the protection is, and how visible", STRENGTH_NAMES)
     caption_from: tuple[str, ...] = knob(
-        CAPTION_PLACES, "where captions are looked for, the first that is found counts; folder: the album's name"
+        CAPTION_PLACES,
+        "where captions are looked for, in this order; the first one counts (folder: the album's name)",
     )
-    trigger_words: int = knob(
-        LOOK_WORDS, "words in front of every caption that say how its photo looks (0: captions stay untouched)"
+    trigger_words: int | None = knob(
+        None, "attribute words planted in each caption; 0 leaves captions as they are", unset="the method's own, 4"
     )
-    keep_gps: bool = knob(False, "keep where a photo was taken")
+    keep_gps: bool = knob(False, "keep the GPS position of photos")
     opt_out: bool = knob(True, "write into each file that it must not be used for training (PLUS DataMining)")
-    quality: int = knob(0, "quality of written JPEG, WebP, AVIF and HEIC files, 1 to 100 (0: each photo's own)")
+    quality: int | None = knob(
+        None, "quality of written JPEG, WebP, AVIF and HEIC files, 1 to 100", unset="each photo's own"
+    )
     max_pixels: int = knob(400_000_000, "larger pictures are refused as decompression bombs")
-    seed: int = knob(AUTO, f"the key that patterns and words are drawn from ({AUTO}: a random one, kept in OUT)")
+    seed: int | None = knob(None, "the key that noise and words are drawn from", unset="a random key, stored in OUT")
 
     def __post_init__(self) -> None:
         among_choices(self)
-        positive(self, "max_pixels")
+        positive(self, "max_pixels", "quality")
         if unknown := sorted(set(self.caption_from) - set(CAPTION_PLACES)):
             raise ValueError(f"caption_from: expected {', '.join(CAPTION_PLACES)}, got {', '.join(unknown)}")
-        if not 0 <= self.quality <= 100:
-            raise ValueError(f"quality: expected 1 to 100, or 0 for each photo's own, got {self.quality}")
-        if self.seed < AUTO:
-            raise ValueError(f"seed: expected 0 or more, or {AUTO} for a random key, got {self.seed}")
-        if not 0 <= self.trigger_words <= LOOKS:
-            raise ValueError(f"trigger_words: expected 0 to {LOOKS}, got {self.trigger_words}")
+        if self.quality is not None and self.quality > 100:
+            raise ValueError(f"quality: expected 1 to 100, got {self.quality}")
+        for name in ("seed", "trigger_words"):
+            if (value := getattr(self, name)) is not None and value < 0:
+                raise ValueError(f"{name}: expected 0 or more, got {value}")
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Strength:
     """`epsilon` is the largest change where texture hides it, in 255ths (flat areas get a quarter of it).
 
     `floor` is the SSIM at display size (longest side 1,080 px) that every photo keeps; `ssim` the mean that was
-    measured on camera photos, by benchmarks/photos.py.
+    measured on camera photos by benchmarks/photos.py.
     """
 
     epsilon: float
@@ -77,7 +81,7 @@ class Strength:
 
 
 STRENGTHS = {
-    "subtle": Strength(4.0, 0.96, 0.99, "hardly to be seen beside the original; the weakest protection"),
-    "balanced": Strength(8.0, 0.92, 0.973, "a faint grain on even areas, for who looks closely"),
-    "strong": Strength(16.0, 0.80, 0.914, "lines that everybody sees, on a screen too"),
+    "subtle": Strength(4.0, 0.96, 0.99, "hard to see even beside the original; the weakest protection"),
+    "balanced": Strength(8.0, 0.92, 0.973, "a faint grain on even areas, visible on close inspection"),
+    "strong": Strength(16.0, 0.80, 0.914, "lines that anybody sees, on a screen too"),
 }

@@ -1,8 +1,8 @@
-"""Every knob of the tool, with its default, unit and help; imports no torch, so that `--help` stays fast."""
+"""How a trained model is made to forget: training, and the weights of each loss; no torch."""
 
 from dataclasses import dataclass, fields
 
-from protect.settings.base import AUTO, among_choices, knob, positive
+from protect.settings.base import among_choices, knob, positive
 
 UNLEARN_METHODS = (
     *("cliperase", "ac", "hac", "hac_reg", "safeclip", "hysac", "ccu"),
@@ -28,20 +28,19 @@ class UnlearnSettings:
     weight_decay: float = knob(0.01, "AdamW's, on matrices only")
     lora: bool = knob(False, "train low-rank additions only (needs peft), folded into the weights at the end")
     rank: int = knob(16, "rank of these additions")
-    size: int = knob(0, "resolution the model takes, in pixels (0: the model's own)")
-    limit: int = knob(0, "pairs to read from each source (0: all)")
-    keep_every: int = knob(100, "steps after which the state is kept, to go on from")
+    size: int | None = knob(None, "side in pixels of the pictures the model takes", unset="the model's own")
+    limit: int | None = knob(None, "pairs to read from each source", unset="all")
+    keep_every: int = knob(100, "steps between two checkpoints")
     seed: int = knob(0, "one seed for everything")
     device: str = knob("auto", "auto, cpu, cuda, cuda:N or mps")
 
     def __post_init__(self) -> None:
         among_choices(self)
-        positive(self, "steps", "epochs", "step_size", "fresh_step_size", "rank", "keep_every")
+        positive(self, "steps", "epochs", "step_size", "fresh_step_size", "rank", "keep_every", "size", "limit")
         if self.batch < 2:
             raise ValueError(f"batch: expected at least 2 pairs (the loss contrasts them), got {self.batch}")
-        if min(self.weight_decay, self.size, self.limit) < 0:
-            found = f"{self.weight_decay}, {self.size} and {self.limit}"
-            raise ValueError(f"weight_decay, size and limit: expected 0 or more, got {found}")
+        if self.weight_decay < 0:
+            raise ValueError(f"weight_decay: expected 0 or more, got {self.weight_decay}")
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class ForgetSettings:
     wrong: float = knob(0.75, "[ac hac hac_reg] alpha, similarity of wrong forget pairs")
     right: float = knob(0.5, "[ac hac hac_reg] beta, similarity of the true forget pairs")
     spread: float = knob(0.75, "[ac hac hac_reg] gamma, uniformity of the forget pairs")
-    calibrate: float = knob(float(AUTO), f"[ac hac hac_reg] weight of all three ({AUTO}: forget / retain pairs)")
+    calibrate: float | None = knob(None, "[ac hac hac_reg] weight of all three", unset="forget pairs / retain pairs")
     hold: float = knob(0.2, "[hac hac_reg] retain images inside their caption's cone")
     expel: float = knob(0.2, "[hac hac_reg] forget images outside of it")
     norm: float = knob(0.01, "[hac_reg] distance of the forget pairs from the origin")
@@ -78,7 +77,7 @@ class ForgetSettings:
         among_choices(self)
         for f in fields(self):
             value = getattr(self, f.name)
-            if isinstance(value, float) and not (value >= 0 or value == f.default):
+            if isinstance(value, float) and value < 0:
                 raise ValueError(f"{f.name}: expected 0 or more, got {value}")
         if self.impair > 1:
             raise ValueError(f"impair: expected a share, 0 to 1, got {self.impair}")

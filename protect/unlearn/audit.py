@@ -56,11 +56,11 @@ class Audit:
 
 def audit_model(
     model: str,
-    weights: str,
+    weights: str | None,
     pairs: Sequence[str],
     held_out: Sequence[str],
     settings: UnlearnSettings,
-    before: str = "",
+    before: str | None = None,
     out: Path | None = None,
 ) -> Audit:
     """Looks for the owner's pairs in a model; `held_out` are pairs of the same kind that nobody trained on.

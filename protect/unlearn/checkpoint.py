@@ -17,16 +17,16 @@ HEAD = "head.json"
 
 def load_model(
     name: str,
-    weights: str,
+    weights: str | None,
     device: torch.device,
     geometry: str = "auto",
-    size: int = 0,
+    size: int | None = None,
     seed: int = 0,
     scratch: bool = False,
 ) -> Clip:
     """A model by name: an open_clip one (or tiny-resnet, tiny-vit) with its `weights`, or a Hugging Face folder.
 
-    weights: an open_clip tag, a checkpoint, a folder that `save_model` wrote, or "" for a random model from
+    weights: an open_clip tag, a checkpoint, a folder that `save_model` wrote, or None for a random model from
     `seed` (for a folder, from `scratch`). geometry: sphere, meru, hycoclip, or auto for
     what stands beside the weights (else sphere).
     Raises ValueError for names and weights that do not exist.
@@ -34,7 +34,7 @@ def load_model(
     from protect.unlearn.hyperbolic_heads import HyCoClip, Meru
 
     place = _place(name, weights)
-    file = place / WEIGHTS if place is not None and Path(weights) == place else None
+    file = place / WEIGHTS if place is not None and weights and Path(weights) == place else None
     pretrained = str(file) if file is not None and file.is_file() else weights
     towers = load_encoder(name, device, pretrained, size, seed, scratch)
     saved_head = place is not None and not scratch and (place / HEAD).is_file()
@@ -45,7 +45,7 @@ def load_model(
     return (Clip(towers) if kind is Clip else kind(towers, **head)).to(device)
 
 
-def _place(name: str, weights: str) -> Path | None:
+def _place(name: str, weights: str | None) -> Path | None:
     """The folder that weights come from; None when they come from no file."""
     if Path(name).is_dir():
         return Path(name)
@@ -54,7 +54,7 @@ def _place(name: str, weights: str) -> Path | None:
     return Path(weights) if Path(weights).is_dir() else Path(weights).parent
 
 
-def check_trained(name: str, weights: str) -> None:
+def check_trained(name: str, weights: str | None) -> None:
     """ValueError where a model's weights would be random ones."""
     if not weights and not Path(name).is_dir():
         raise ValueError(
@@ -63,7 +63,7 @@ def check_trained(name: str, weights: str) -> None:
         )
 
 
-def save_model(model: Clip, out: Path, source: str = "") -> Path:
+def save_model(model: Clip, out: Path, source: str | None = None) -> Path:
     """Writes the model as its library reads it again; `source` is the Hugging Face folder it came from.
 
     Returns what to hand to that library: the folder for transformers, the file for open_clip.
@@ -73,7 +73,7 @@ def save_model(model: Clip, out: Path, source: str = "") -> Path:
     if isinstance(towers, HuggingFace):
         towers.model.save_pretrained(out)
         towers.tokenizer.save_pretrained(out)
-        if (Path(source) / "preprocessor_config.json").is_file():
+        if source and (Path(source) / "preprocessor_config.json").is_file():
             shutil.copy(Path(source) / "preprocessor_config.json", out)
     else:
         weights = {name: value.detach().cpu().contiguous() for name, value in towers.model.state_dict().items()}

@@ -85,8 +85,8 @@ def classes_of(*parts: Pairs) -> Classes | None:
     return Classes(names, tuple(tuple(text for text, _ in found[name].most_common(PROMPTS)) for name in names))
 
 
-def read_pairs(sources: Sequence[str], size: int, limit: int = 0) -> Pairs:
-    """The first `limit` pairs (0: all) of shards, or of folders of photos with a NAME.txt beside NAME.jpg.
+def read_pairs(sources: Sequence[str], size: int, limit: int | None = None) -> Pairs:
+    """The first `limit` pairs (None: all) of shards, or of folders of photos with a NAME.txt beside NAME.jpg.
 
     Pixels live in an unnamed file, not in memory. Pairs without a readable picture or caption are skipped and
     counted. Raises ValueError when nothing is left, ShardError when the shards cannot be found.

@@ -89,7 +89,7 @@ class Data:
         return self.task.classes
 
 
-def read_data(sources: Sources, size: int, limit: int = 0, twins: bool = False, seed: int = 0) -> Data:
+def read_data(sources: Sources, size: int, limit: int | None = None, twins: bool = False, seed: int = 0) -> Data:
     """All pairs at one size; raises ValueError where a source has none."""
     forget, retain = (read_pairs(source, size, limit) for source in (sources.forget, sources.retain))
     tests = {
@@ -105,12 +105,12 @@ def read_data(sources: Sources, size: int, limit: int = 0, twins: bool = False, 
 
 def unlearn(
     model: str,
-    weights: str,
+    weights: str | None,
     sources: Sources,
     settings: UnlearnSettings,
     out: Path,
     losses: ForgetSettings = DEFAULT,
-    retrained: str = "",
+    retrained: str | None = None,
     report: Report = lambda line: None,
 ) -> Result:
     """Makes the model forget, writes it to `out` with `unlearn.json`; a stopped run goes on from `out`.
@@ -148,7 +148,9 @@ def unlearn(
     return result
 
 
-def _two_copies(model: str, weights: str, settings: UnlearnSettings, device: torch.device) -> tuple[Clip, Clip]:
+def _two_copies(
+    model: str, weights: str | None, settings: UnlearnSettings, device: torch.device
+) -> tuple[Clip, Clip]:
     """The original and the student, which share nothing: additions are injected in place."""
     if not METHODS[settings.method].fresh:
         check_trained(model, weights)
@@ -227,7 +229,7 @@ def _redirection(original: Clip, student: Clip, data: Data) -> dict[str, dict[st
     }
 
 
-def _time_share(course: Course, retrained: str, device: torch.device) -> float | None:
+def _time_share(course: Course, retrained: str | None, device: torch.device) -> float | None:
     """By the processor where that does the work: other programs do not slow it down."""
     if not retrained:
         return None

@@ -29,12 +29,17 @@ def minimiser(request, small_minimiser):
     return made
 
 
+def permuted_tokens(minimiser, batch):
+    captions = [minimiser.surrogate.encode(text) for text in minimiser._captions(batch, True)]
+    return minimiser.lexicon.rows(captions, minimiser.choice)[0]
+
+
 def test_words_and_noise_are_those_of_the_plain_baseline(minimiser, baseline):
     reference, rows = baseline(minimiser.surrogate), torch.arange(6)
     batch, first, state = minimiser.window.batch(rows), minimiser.choice.clone(), minimiser.random.get_state()
     ids = minimiser.lexicon.ids
     tokens = minimiser.tokens(batch, first)
-    expected = reference.text_step(batch.images, tokens, ids, minimiser.recipe.mem.candidates)
+    expected = reference.text_step(batch.images, tokens, ids, minimiser.recipe.own.candidates)
     minimiser.random.set_state(state)
     minimiser.search_words(rows)
     found = ids[torch.arange(3), minimiser.choice]
@@ -45,8 +50,8 @@ def test_words_and_noise_are_those_of_the_plain_baseline(minimiser, baseline):
     wanted = reference.image_step(
         batch.images,
         torch.zeros_like(batch.images),
-        lambda: minimiser.tokens(batch, minimiser.choice, shuffle=True),
-        minimiser.recipe.noise.steps,
+        lambda: permuted_tokens(minimiser, batch),
+        minimiser.recipe.own.steps,
         8.0,
     )
     minimiser.random.set_state(state)
@@ -54,11 +59,11 @@ def test_words_and_noise_are_those_of_the_plain_baseline(minimiser, baseline):
     noise = minimiser.window.noise(rows)
     same = (noise - wanted).abs() < 0.01
     assert same.float().mean() > 0.999  # a gradient next to zero may round to either sign
-    assert noise.abs().max() == minimiser.recipe.noise.steps
+    assert noise.abs().max() == minimiser.recipe.own.steps
 
 
 def test_the_baseline_learns_as_the_surrogate_does(minimiser, baseline):
-    reference, rows = baseline(minimiser.surrogate, learning_rate=minimiser.recipe.mem.learning_rate), torch.arange(6)
+    reference, rows = baseline(minimiser.surrogate, learning_rate=minimiser.recipe.own.learning_rate), torch.arange(6)
     batch, state = minimiser.window.batch(rows), minimiser.random.get_state()
     reference.surrogate_step(batch.images, minimiser.tokens(batch, minimiser.choice))
     minimiser.random.set_state(state)

@@ -12,8 +12,10 @@ from protect.cli import COMMANDS, cli
 from protect.cli.inspect import COLUMNS
 from protect.cli.options import CommaList
 from protect.data.shards import read_samples
+from protect.methods import METHODS
+from protect.methods.mem_settings import MemSettings
+from protect.methods.recipe import PRESETS, SHARED
 from protect.settings.publish import PublishSettings
-from protect.settings.recipe import PRESETS, Recipe
 
 RANDOM = ("--method", "random", "--size", "32")
 TINY = ("--window", 8, "--batch", 4, "--rounds", 1, "--surrogate-steps", 1, "--text-rounds", 1, "--size", 32)
@@ -65,8 +67,8 @@ def test_every_option_has_help(name):
 @pytest.mark.parametrize("name", ["shards", "fit"])
 def test_every_knob_of_the_recipe_is_an_option_with_its_default(name):
     options = {option.name: option for option in commands()[name].params}
-    parts = [f.default for f in fields(Recipe)] + ([PublishSettings()] if name == "shards" else [])
-    for settings in parts:
+    own = [method.settings for method in METHODS.values()]
+    for settings in (*SHARED.values(), *own, *([PublishSettings] if name == "shards" else [])):
         for field in fields(settings):
             assert options[field.name].default == field.default
             assert options[field.name].opts == ["--" + field.name.replace("_", "-")]
@@ -85,7 +87,7 @@ def test_version(command):
         (("shards",), "Missing argument"),
         (("shards", "in"), "Missing argument"),
         (("shards", "in", "out", "--nope"), "No such option"),
-        (("shards", "in", "out", "--method", "magic"), "'magic' is not one of"),
+        (("shards", "in", "out", "--method", "magic"), "expected one of instant, mem, em, random, got 'magic'"),
         (("shards", "in", "out", "--epsilon", "lots"), "'lots' is not a valid float"),
         (("shards", "in", "out", "--epsilon", "300"), "expected 0 to 127"),
         (("shards", "in", "out", "--batch", "1"), "at least 2 pairs"),
@@ -95,6 +97,14 @@ def test_version(command):
         (("shards", "in", "out", "--surrogate", "abacus"), "surrogate: expected"),
         (("shards", "nowhere", "out"), "no such file"),
         (("shards", "in", "out", "--protector", "nowhere"), "made by `protect fit`"),
+        (("shards", "in", "out", "--method", "code"), "code is no longer there; use instant"),
+        (("shards", "in", "out", "--method", "em", "--candidates", "3"), "--candidates: no effect with --method em"),
+        (("shards", "in", "out", "--method", "em", "--trigger-words", "3"), "em leaves captions as they are; got 3"),
+        (
+            ("shards", "in", "out", "--protector", "p", "--epsilon", "4", "--seed", "1"),
+            "--seed, --epsilon: no effect",
+        ),
+        (("photos", "in", "out", "--protector", "p", "--seed", "1"), "--seed: no effect beside --protector"),
         (("fit", "in"), "Missing option '-o'"),
         (("fit", "nowhere", "-o", "p"), "no such file"),
         (("fit", "in", "-o", "in"), "expected an empty folder"),
@@ -236,16 +246,22 @@ def test_mem_from_fit_to_inspection(command, clean, tmp_path, tree):
 
 def test_command_line_over_file_over_preset_over_defaults(command, source, tmp_path):
     config = tmp_path / "run.toml"
-    config.write_text('method = "random"\nsize = 32\nrounds = 3\ncaption-keys = ["caption", "alt"]\nepsilon = 4.0\n')
+    lines = ['method = "mem"', 'surrogate = ["tiny-vit"]', "size = 32", "rounds = 1"]
+    config.write_text("\n".join([*lines, 'caption-keys = ["caption", "alt"]', "epsilon = 4.0"]))
     out = tmp_path / "out"
-    ran = command("shards", source, out, "--epsilon", "2", "--config", config, "--preset", "paper")
+    few = ("--surrogate-steps", "1", "--steps", "1", "--candidates", "2", "--batch", "4", "--window", "8")
+    ran = command("shards", source, out, "--epsilon", "2", *few, "--config", config, "--preset", "paper")
     assert ran.code == 0
     recipe = recipe_of(out)
     assert recipe["noise"]["epsilon"] == 2  # command line
-    assert (recipe["mem"]["rounds"], recipe["fit"]["size"], recipe["fit"]["method"]) == (3, 32, "random")  # file
-    assert recipe["mem"]["surrogate_steps"] == PRESETS["paper"]["surrogate_steps"]  # preset
-    assert recipe["fit"]["surrogate"] == list(PRESETS["paper"]["surrogate"])
-    assert recipe["code"]["period"] == Recipe().code.period  # default
+    assert (recipe["own"]["rounds"], recipe["fit"]["size"], recipe["fit"]["surrogate"]) == (
+        1,
+        32,
+        ["tiny-vit"],
+    )  # file
+    assert recipe["own"]["learning_rate"] == PRESETS["paper"]["learning_rate"]  # preset
+    assert recipe["trigger"]["alphabet"] is None
+    assert recipe["own"]["phase2_steps"] == MemSettings().phase2_steps  # default
     job = json.loads((out / "_protect" / "private" / "job.json").read_bytes())
     assert job["publish"]["caption_keys"] == ["caption", "alt"]
 
@@ -254,7 +270,7 @@ def test_a_file_may_name_the_preset(command, source, tmp_path):
     config = tmp_path / "run.toml"
     config.write_text('preset = "paper"\nmethod = "random"\nsize = 32\n')
     assert command("shards", source, tmp_path / "out", "--config", config).code == 0
-    assert recipe_of(tmp_path / "out")["mem"]["rounds"] == PRESETS["paper"]["rounds"]
+    assert recipe_of(tmp_path / "out")["fit"]["surrogate"] == list(PRESETS["paper"]["surrogate"])
 
 
 @pytest.mark.parametrize(
@@ -264,7 +280,10 @@ def test_a_file_may_name_the_preset(command, source, tmp_path):
         ("[noise]\nepsilon = 3", "got noise"),
         ("epsilon = ", "expected a TOML file"),
         ('epsilon = "three"', "'three' is not a valid float"),
-        ('method = ["random"]', "is not one of"),
+        ('method = ["random"]', "expected one of instant, mem, em, random"),
+        ('method = "content"', "content is no longer there; use instant"),
+        ('share = "word"', "expected options of `protect shards`, got share"),
+        ("rounds = 3", "--rounds: no effect with --method instant; leave out"),
         ("epsilon = 500", "expected 0 to 127"),
         ("surrogate = 3", "with commas between or a list, got 3"),
     ],

@@ -10,8 +10,9 @@ from protect.data.shards import ShardError, find_shards, read_samples
 from protect.jobs.inspection import inspect_run, read_records
 from protect.jobs.plan import Plan
 from protect.jobs.shards import protect_shards
+from protect.methods.recipe import Recipe
 from protect.settings.publish import PublishSettings
-from protect.settings.recipe import FitSettings, Recipe
+from protect.settings.recipe import FitSettings
 
 RECIPE = Recipe(fit=FitSettings(method="random", size=32))
 

@@ -27,8 +27,9 @@ from protect.jobs.shard_stats import COMPARED, file_hash
 from protect.methods.fitted import Fitted
 from protect.methods.parts.wordlist import draw_alphabet
 from protect.methods.protector import Protector
+from protect.methods.recipe import Recipe
 from protect.settings.publish import PublishSettings
-from protect.settings.recipe import FitSettings, Recipe, TriggerSettings
+from protect.settings.recipe import FitSettings, TriggerSettings
 
 
 def random_protector(style="prefix", words=3, seed=0, batch=128):
@@ -431,7 +432,7 @@ def test_links_late_in_a_shard_stop_it(tmp_path, make_shard, pair, job, tree):
     samples = {f"{i:03}": pair(i) for i in range(30)} | {"late": pair(99, url="https://x/1.jpg")}
     shard = make_shard(tmp_path / "s.tar", samples)
     with pytest.raises(PlanError, match=r"s\.tar.*url.*--urls strip"):
-        job(shard, urls="")
+        job(shard, urls=None)
     assert tree(tmp_path / "out") == {}
 
 

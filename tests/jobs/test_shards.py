@@ -3,7 +3,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +16,12 @@ from protect.jobs.fit import fill_window, fit_on_shards
 from protect.jobs.plan import Plan
 from protect.jobs.progress import ShardDone
 from protect.jobs.shards import protect_shards
+from protect.methods import METHODS
+from protect.methods.mem_settings import MemSettings
 from protect.methods.protector import Protector
+from protect.methods.recipe import Recipe
 from protect.settings.publish import PublishSettings
-from protect.settings.recipe import FitSettings, MemSettings, NoiseSettings, Recipe
+from protect.settings.recipe import FitSettings
 
 PUBLISH = PublishSettings(urls="keep")
 
@@ -29,8 +32,8 @@ def recipe(seed=0, **fit):
 
 def tiny_mem(**mem):
     fit = FitSettings(method="mem", surrogate=("tiny-vit",), size=32, window=8, batch=4)
-    steps = {"rounds": 1, "surrogate_steps": 1, "text_rounds": 1, "candidates": 2}
-    return Recipe(fit=fit, mem=MemSettings(**{**steps, **mem}), noise=NoiseSettings(steps=1))
+    steps = {"rounds": 1, "surrogate_steps": 1, "text_rounds": 1, "candidates": 2, "steps": 1}
+    return Recipe(fit=fit, own=MemSettings(**{**steps, **mem}))
 
 
 def make_plan(source, out, publish=PUBLISH):
@@ -127,8 +130,10 @@ def test_a_run_hashes_what_it_has_written_once_and_its_repetition_too(tmp_path, 
 @pytest.mark.parametrize("method", ["mem", "em"])
 def test_noise_of_each_image_is_published_as_the_fit_left_it(tmp_path, clean, tree, monkeypatch, method):
     source = clean(tmp_path / "in", 4, 3, parquet=False)
-    settings = tiny_mem(share="image")
-    settings = Recipe(fit=replace(settings.fit, method=method, window=5), mem=settings.mem, noise=settings.noise)
+    settings = tiny_mem()
+    kind = METHODS[method].settings
+    own = kind(**{f.name: getattr(settings.own, f.name) for f in fields(kind)})
+    settings = Recipe(fit=replace(settings.fit, method=method, window=5), own=own)
     plan = make_plan(source, tmp_path / "out")
     protect_shards(plan, settings, None)
     kept = plan.private / "protector" / "noise.int8"
@@ -243,7 +248,7 @@ def test_other_input_or_protector_on_a_begun_out_is_refused(tmp_path, source, cl
 def test_an_attempt_that_ended_before_its_first_shard_binds_nothing(tmp_path, source, tree):
     plan = make_plan(source, tmp_path / "out")
     with pytest.raises(ValueError, match="no-such-model"):
-        protect_shards(plan, recipe(surrogate=("no-such-model",), size=0), None)
+        protect_shards(plan, recipe(method="mem", surrogate=("no-such-model",), size=None), None)
     protect_shards(plan, recipe(), None)
     protect_shards(make_plan(source, tmp_path / "new"), recipe(), None)
     assert tree(plan.out) == tree(tmp_path / "new")
@@ -416,7 +421,7 @@ def test_no_tar_among_the_shards(tmp_path, source, half_written):
 
 @pytest.mark.parametrize(
     ("sides", "size", "made_for"),
-    [((48, 90, 300, 400), 0, 90), ((300, 400, 500), 0, 224), ((48, 90, 300, 400), 32, 32)],
+    [((48, 90, 300, 400), None, 90), ((300, 400, 500), None, 224), ((48, 90, 300, 400), 32, 32)],
     ids=["small pictures", "large ones", "as asked for"],
 )
 def test_noise_without_a_surrogate_is_made_for_the_size_that_pictures_have(
@@ -424,7 +429,7 @@ def test_noise_without_a_surrogate_is_made_for_the_size_that_pictures_have(
 ):
     pairs = {f"{i}": {"jpg": photo_bytes(size=(side + 20, side)), "txt": f"a {i}"} for i, side in enumerate(sides)}
     shard = make_shard(tmp_path / "00000.tar", pairs)
-    window = fill_window([shard], Recipe(FitSettings(size=size)), PUBLISH)
+    window = fill_window([shard], Recipe(FitSettings("instant", size=size)), PUBLISH)
     assert window.size == made_for and len(window) == len(sides)
-    named = fill_window([shard], Recipe(FitSettings(size=size, surrogate=("tiny-vit",))), PUBLISH)
+    named = fill_window([shard], Recipe(FitSettings("instant", size=size, surrogate=("tiny-vit",))), PUBLISH)
     assert named.size == (size or 64)

@@ -1,4 +1,4 @@
-"""Noise that says what the caption says, words that say how the picture looks; neither hangs on the other."""
+"""Texture encodes the caption, words name what the picture looks like; neither depends on the other."""
 
 from dataclasses import replace
 
@@ -7,18 +7,21 @@ import pytest
 import torch
 
 from protect.data.window import Window
-from protect.methods import instant as content
-from protect.methods.instant import Deal
+from protect.methods import instant
+from protect.methods.instant import Directions
+from protect.methods.instant_settings import ATTRIBUTE_WORDS, InstantSettings
 from protect.methods.parts.image_stats import plain_words
 from protect.methods.parts.oriented_bands import DIRECTIONS, textures
 from protect.methods.parts.wordlist import vetted_words
 from protect.methods.protector import fit
+from protect.methods.recipe import Recipe
 from protect.seeds import derive
-from protect.settings.recipe import LOOK_WORDS, ContentSettings, FitSettings, NoiseSettings, Recipe, TriggerSettings
+from protect.settings.recipe import FitSettings, NoiseSettings, TriggerSettings
 from protect.types import Batch
 
 SIZE = 48
-RECIPE = Recipe(FitSettings(size=SIZE, window=64, device="cpu"))
+RECIPE = Recipe(FitSettings(method="instant", size=SIZE, window=64))
+CPU = torch.device("cpu")
 LOUDER = 1.6  # times the energy; what leaks from a neighbouring direction stays below
 ANIMALS = ("cat", "dog", "horse", "frog", "bird", "deer")
 
@@ -61,7 +64,7 @@ def heard(protection):
     return found
 
 
-def test_every_telling_word_has_a_direction_of_its_own():
+def test_every_keyword_has_a_direction_of_its_own():
     made = fit(window_of_animals(), RECIPE)
     protection = made.protect(batch_of(*(f"a {animal} in a corner" for animal in ANIMALS)))
     found = heard(protection)
@@ -101,14 +104,14 @@ def test_another_key_deals_other_directions():
 
 def test_the_frequent_words_are_dealt_evenly():
     words = [f"word{number}" for number in range(2 * DIRECTIONS)]
-    dealt = Deal.of(words, 3)
+    dealt = Directions.of(words, 3)
     assert sorted(dealt.known[word] for word in words[:DIRECTIONS]) == list(range(DIRECTIONS))
     assert dealt.of_words(words) == list(range(DIRECTIONS))
     assert 0 <= dealt.of_words(["never counted"])[0] < DIRECTIONS
 
 
 def test_no_more_words_than_asked_for_have_a_direction():
-    recipe = replace(RECIPE, content=ContentSettings(content_words=2))
+    recipe = replace(RECIPE, own=InstantSettings(keywords=2))
     protection = fit(window_of_animals(), recipe).protect(batch_of("cat dog horse frog"))
     assert len(heard(protection)[0]) == 2
 
@@ -122,7 +125,7 @@ def coloured(*values):
 
 
 def words_of(recipe, batch):
-    return content.protector(content.draw(recipe), recipe)(batch).words
+    return instant.protector(instant.from_key(recipe), recipe, CPU)(batch).words
 
 
 def test_planted_words_say_how_the_picture_looks():
@@ -134,7 +137,7 @@ def test_planted_words_say_how_the_picture_looks():
     assert len({words[3] for words in (dark, bright, blue, red)}) == 1  # all of them are even
 
 
-def test_planted_words_hang_on_the_picture_alone_and_noise_not_on_them():
+def test_planted_words_depend_on_the_picture_alone_and_noise_not_on_them():
     made = fit(window_of_animals(), RECIPE)
     bare = fit(window_of_animals(), replace(RECIPE, trigger=TriggerSettings(trigger_words=0)))
     one, other = batch_of("a cat", "a dog"), batch_of("a horse", "a frog")
@@ -143,18 +146,18 @@ def test_planted_words_hang_on_the_picture_alone_and_noise_not_on_them():
     assert torch.equal(made.protect(one).noise, bare.protect(one).noise)
 
 
-def test_words_drawn_from_the_key_stand_for_the_same_looks():
-    drawn = replace(RECIPE, content=ContentSettings(wording="drawn"))
+def test_words_drawn_from_the_key_stand_for_the_same_attributes():
+    drawn = replace(RECIPE, own=InstantSettings(wording="drawn"))
     batch = coloured((20, 20, 20), (21, 21, 21), (230, 230, 230))
     dark, as_dark, bright = words_of(drawn, batch)
     assert dark == as_dark != bright and set(dark) <= set(vetted_words())
     assert dark != words_of(replace(drawn, fit=replace(drawn.fit, seed=1)), batch)[0]
 
 
-@pytest.mark.parametrize(("words", "alphabet"), [(7, 8), (4, 9), (4, 1), (4, 0)])
-def test_more_looks_than_there_are_words_for_are_refused(words, alphabet):
+@pytest.mark.parametrize(("words", "alphabet"), [(7, 8), (4, 9), (4, 1), (4, None)])
+def test_more_attributes_than_there_are_words_for_are_refused(words, alphabet):
     with pytest.raises(ValueError, match=r"(trigger_words|alphabet): expected"):
-        Recipe(trigger=TriggerSettings(trigger_words=words, alphabet=alphabet))
+        Recipe(FitSettings(method="instant"), TriggerSettings(trigger_words=words, alphabet=alphabet))
 
 
 def test_a_fit_learns_how_bright_the_pictures_are():
@@ -168,18 +171,18 @@ def test_a_fit_learns_how_bright_the_pictures_are():
 
 def test_a_picture_without_a_caption_gets_words_to_post_with_it():
     bare = replace(RECIPE, trigger=TriggerSettings(trigger_words=0))
-    protect = content.protector(content.draw(bare), bare)
+    protect = instant.protector(instant.from_key(bare), bare, CPU)
     protection = protect(batch_of("", "a cat"))
     said = {word for words in plain_words() for word in words}
-    assert len(protection.words[0]) == LOOK_WORDS and set(protection.words[0]) <= said
+    assert len(protection.words[0]) == ATTRIBUTE_WORDS and set(protection.words[0]) <= said
     assert protection.words[1] == () and protection.noise[0].any()
     again = protect(batch_of(" ".join(protection.words[0])))
     assert torch.equal(again.noise[0], protection.noise[0])
 
 
 def test_captions_that_say_nothing_still_have_noise():
-    protection = content.protector(content.draw(RECIPE), RECIPE)(batch_of("of the", "?!"))
-    assert all(len(words) == LOOK_WORDS for words in protection.words) and protection.noise[0].any()
+    protection = instant.protector(instant.from_key(RECIPE), RECIPE, CPU)(batch_of("of the", "?!"))
+    assert all(len(words) == ATTRIBUTE_WORDS for words in protection.words) and protection.noise[0].any()
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 2.5, 8.0])
@@ -190,5 +193,5 @@ def test_the_noise_reaches_epsilon_and_not_further(epsilon):
 
 
 def test_a_fit_reads_a_bounded_number_of_captions():
-    assert Recipe(FitSettings(window=100_000)).fit.window == 2048
+    assert Recipe(FitSettings(method="instant", window=100_000)).fit.window == 2048
     assert Recipe(FitSettings(method="mem", window=100_000)).fit.window == 100_000

@@ -1,6 +1,6 @@
 """Every method keeps its promises: budget, seed, alphabet, independence; and the ones that optimise do."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 
 import numpy as np
@@ -11,38 +11,42 @@ from protect.clip.losses import clip_loss
 from protect.clip.models import OpenClip, optimizer
 from protect.data.window import Window, to_images
 from protect.methods import METHODS, em, mem
+from protect.methods.mem_settings import MemSettings
 from protect.methods.parts import error_min as minimise
 from protect.methods.parts.error_min import Minimiser, surrogate_of
-from protect.methods.parts.trigger import draw_choice, words_of
+from protect.methods.parts.trigger import words_of
 from protect.methods.protector import fit
+from protect.methods.recipe import Recipe
 from protect.seeds import generator
-from protect.settings.recipe import CodeSettings, FitSettings, MemSettings, NoiseSettings, Recipe, TriggerSettings
+from protect.settings.recipe import FitSettings, TriggerSettings
 from protect.types import Batch
 
 SIZE = 32
 SMALL = Recipe(
-    FitSettings(method="mem", surrogate=("tiny-vit",), size=SIZE, window=8, batch=4, device="cpu"),
+    FitSettings(method="mem", surrogate=("tiny-vit",), size=SIZE, window=8, batch=4),
     TriggerSettings(trigger_words=2, alphabet=4),
-    NoiseSettings(steps=2, step_size=3.0),
-    MemSettings(rounds=2, surrogate_steps=1, noise_batches=0, fresh_every=0, text_rounds=1, candidates=2, ready=0.0),
+    own=MemSettings(rounds=2, surrogate_steps=1, text_rounds=1, candidates=2, steps=2, step_size=3.0),
 )
 
 
-def variant(method, share="image", **mem_values):
-    return replace(SMALL, fit=replace(SMALL.fit, method=method), mem=replace(SMALL.mem, share=share, **mem_values))
+CPU = torch.device("cpu")
+
+
+def variant(method, **own):
+    """The small recipe for another method; `own` changes that method's own settings."""
+    kind = METHODS[method].settings
+    shared = {f.name: getattr(SMALL.own, f.name) for f in fields(kind) if hasattr(SMALL.own, f.name)}
+    trigger = SMALL.trigger if METHODS[method].trigger_words else TriggerSettings()
+    return Recipe(replace(SMALL.fit, method=method), trigger, own=kind(**shared | own))
 
 
 RECIPES = {
-    "mem-word": variant("mem", "word", fresh_every=100),
-    "mem-image": variant("mem", "image"),
+    "mem": variant("mem"),
     "em": variant("em"),
     "random": variant("random"),
-    "content": variant("content"),
-    "code": variant("code"),
-    "code-drawn": replace(variant("code"), code=CodeSettings(grade="drawn")),
-    "code-learned": replace(variant("code"), code=CodeSettings(grade="learned", tile_steps=2)),
+    "instant": variant("instant"),
 }
-OPTIMISING = ("mem-word", "mem-image", "em")
+OPTIMISING = ("mem", "em")
 
 
 def pixels_of(number):
@@ -114,7 +118,7 @@ def test_same_seed_same_protector_and_protection_other_seed_another(name):
     one, two, three = (made.protect(batch) for made in (first, again, other))
     assert torch.equal(one.noise, two.noise) and one.words == two.words
     assert not torch.equal(one.noise, three.noise)
-    assert name in ("em", "content") or one.words != three.words  # content's words say what is seen
+    assert name in ("em", "instant") or one.words != three.words  # instant's words name what is seen
     repeated = first.protect(batch)
     assert torch.equal(one.noise, repeated.noise) and one.words == repeated.words
 
@@ -135,7 +139,7 @@ def test_a_single_image_is_protected_alone(name):
     assert (protection.noise != 0).float().mean() > 0.3  # two words of opposite sign cancel
 
 
-@pytest.mark.parametrize("name", ["mem-word", "random", "code"])
+@pytest.mark.parametrize("name", ["instant", "random"])
 def test_an_image_is_protected_alike_in_any_company(name):
     made = fitted(name)
     together, apart = made.protect(batch_of(50, 51, 52)), [made.protect(batch_of(n)) for n in (52, 50, 51)]
@@ -147,16 +151,16 @@ def test_an_image_is_protected_alike_in_any_company(name):
 def test_noise_lowers_the_surrogates_loss_during_fit(name, monkeypatch):
     runs, run = [], Minimiser.run
     monkeypatch.setattr(Minimiser, "run", lambda self: (runs.append(self), run(self))[1])
-    recipe, lines = replace(RECIPES[name], mem=replace(RECIPES[name].mem, start="zero")), []
+    recipe, lines = RECIPES[name], []
     fit(window_of(), recipe, lines.append)
     assert [line.split(":")[0] for line in lines] == ["round 1/2", "round 2/2"]
     (done,) = runs
     rows = torch.arange(8)
     batch = done.window.batch(rows)
-    surrogate = done.surrogate.train(bool(recipe.mem.fresh_every))
+    surrogate = done.surrogate.eval()
     captions = [surrogate.encode(captions[0]) for captions in batch.captions]
     texts = surrogate.text(done.lexicon.rows(captions, done.choice)[0])
-    noise = done.carrier.noise(rows, batch.images, done.choice)
+    noise = done.noise.of(rows, batch.images)
     assert noise.flatten(1).any(dim=1).all()  # no pair was left out
     clean, protected, opposite = (
         clip_loss(surrogate.images(batch.images + n / 255), texts, surrogate.scale)
@@ -166,27 +170,27 @@ def test_noise_lowers_the_surrogates_loss_during_fit(name, monkeypatch):
     assert protected < opposite - 0.01
 
 
-def test_em_is_mem_without_words_and_shuffling(monkeypatch):
+def test_em_is_mem_without_words_and_permuting(monkeypatch):
     pairs = 9  # the last batch holds five: no pair is left out
     wordless = replace(variant("mem"), trigger=TriggerSettings(trigger_words=0))
     windows = [window_of(pairs) for _ in range(3)]
-    shuffled = mem.fit(windows[0], wordless, str)
-    monkeypatch.setattr(mem, "Minimiser", lambda *args, shuffle, **rest: Minimiser(*args, shuffle=False, **rest))
-    plain = mem.fit(windows[1], wordless, str)
-    reference = em.fit(windows[2], variant("em"), str)
+    permuted = mem.fit(windows[0], wordless, CPU, str)
+    monkeypatch.setattr(mem, "Minimiser", lambda *args: Minimiser(*args[:5], False, *args[6:]))
+    plain = mem.fit(windows[1], wordless, CPU, str)
+    reference = em.fit(windows[2], variant("em"), CPU, str)
     noises = [window.noise(torch.arange(pairs)) for window in windows]
     assert torch.equal(noises[1], noises[2])
     assert not torch.equal(noises[0], noises[2])
     assert all(torch.equal(plain.tensors[name], value) for name, value in reference.tensors.items())
-    assert plain.tensors.keys() == reference.tensors.keys() == shuffled.tensors.keys()
+    assert plain.tensors.keys() == reference.tensors.keys() == permuted.tensors.keys()
     assert noises[2].flatten(1).any(dim=1).all()
 
 
 def test_surrogate_learns_by_plain_adamw_steps():
     recipe = variant("em", rounds=1, surrogate_steps=2)
-    learned, window = em.fit(window_of(), recipe, str), window_of()
-    surrogate = surrogate_of(recipe, 0).train()
-    steps = optimizer(surrogate, recipe.mem.learning_rate, recipe.mem.weight_decay)
+    learned, window = em.fit(window_of(), recipe, CPU, str), window_of()
+    surrogate = surrogate_of(recipe, 0, CPU).train()
+    steps = optimizer(surrogate, recipe.own.learning_rate, recipe.own.weight_decay)
     random = generator(recipe.fit.seed, "minimise")
     order = list(window.epoch(4, random))
     for rows in order:
@@ -208,43 +212,24 @@ def test_surrogates_take_turns_as_often_as_they_start_anew(monkeypatch):
     recipe = replace(SMALL, fit=replace(SMALL.fit, surrogate=("a", "b")))
 
     def turns(every):
-        changed = replace(recipe, mem=replace(recipe.mem, fresh_every=every))
+        changed = replace(recipe, own=replace(recipe.own, reinit_every=every))
         calls.clear()
-        assert all(minimise.surrogate_of(changed, number) is made for number in range(4))
+        assert all(minimise.surrogate_of(changed, number, CPU) is made for number in range(4))
         return list(calls)
 
     assert [name for name, _ in turns(1)] == ["a", "b", "a", "b"]
     assert [name for name, _ in turns(2)] == ["a", "a", "b", "b"]
-    assert [len(set(turns(every))) for every in (0, 1, 2)] == [1, 4, 2]  # each start has a seed of its own
+    assert [len(set(turns(every))) for every in (None, 1, 2)] == [1, 4, 2]  # each start has a seed of its own
 
 
-@pytest.mark.parametrize("fresh_every", [0, 1])
-def test_several_surrogates_leave_a_protector_that_works(fresh_every):
-    recipe = variant("em", rounds=2, fresh_every=fresh_every)
+@pytest.mark.parametrize("reinit_every", [None, 1])
+def test_several_surrogates_leave_a_protector_that_works(reinit_every):
+    recipe = variant("em", rounds=2, reinit_every=reinit_every)
     made = fit(window_of(), replace(recipe, fit=replace(recipe.fit, surrogate=("tiny-vit", "tiny-resnet"))))
     assert made.protect(batch_of(50)).noise.any()
 
 
-def test_patterns_start_where_the_settings_say(monkeypatch):
-    monkeypatch.setattr(Minimiser, "run", lambda self: None)
-    start = {
-        name: mem.fit(window_of(2), variant("mem", "word", start=name), str).tensors["patterns"]
-        for name in ("zero", "tiles")
-    }
-    assert start["zero"].shape == start["tiles"].shape == (2, 4, 3, SIZE, SIZE)
-    assert not start["zero"].any()
-    assert torch.equal(start["tiles"].abs().sum(dim=0), torch.full((4, 3, SIZE, SIZE), 8.0))
-
-
-def test_words_of_new_images_are_drawn_from_their_keys():
-    made, batch = fitted("mem-word"), batch_of(50, 51, 52)
-    choice = draw_choice(batch.keys, made.fitted.alphabet, 0)
-    assert made.protect(batch).words == tuple(
-        tuple(made.fitted.alphabet[p][s] for p, s in enumerate(row)) for row in choice.tolist()
-    )
-
-
-PER_IMAGE = ("mem-image", "em")
+PER_IMAGE = ("mem", "em")
 
 
 def of_window(*numbers):
@@ -298,8 +283,7 @@ def test_noise_of_new_pairs_takes_as_many_steps_as_the_settings_say(name):
     made = fitted(name)
 
     def largest(steps):
-        mem = replace(made.recipe.mem, later_steps=steps)
-        recipe = replace(made.recipe, mem=mem, noise=replace(made.recipe.noise, step_size=1.0))
+        recipe = replace(made.recipe, own=replace(made.recipe.own, phase2_steps=steps, step_size=1.0))
         return replace(made, recipe=recipe).protect(batch_of(50, 51)).noise.abs().max()
 
     assert [largest(steps) for steps in (1, 3)] == [1, 3]
@@ -309,9 +293,9 @@ def test_a_protector_keeps_the_precision_it_was_fitted_in(monkeypatch):
     monkeypatch.setattr(minimise, "autocast_type", lambda device: torch.bfloat16)
     made = fit(window_of(), variant("em", rounds=1))
     assert made.recipe.fit.precision == "bf16"
-    assert surrogate_of(made.recipe, 0).autocast_type == torch.bfloat16
+    assert surrogate_of(made.recipe, 0, CPU).autocast_type == torch.bfloat16
     monkeypatch.setattr(minimise, "autocast_type", lambda device: None)
-    assert surrogate_of(made.recipe, 0).autocast_type == torch.bfloat16
+    assert surrogate_of(made.recipe, 0, CPU).autocast_type == torch.bfloat16
     asked = replace(SMALL, fit=replace(SMALL.fit, precision="fp32"))
-    assert surrogate_of(asked, 0).autocast_type is None
-    assert fit(window_of(), variant("code")).recipe.fit.precision == "auto"  # nothing is computed in it
+    assert surrogate_of(asked, 0, CPU).autocast_type is None
+    assert fit(window_of(), variant("random")).recipe.fit.precision == "auto"  # nothing is computed in it

@@ -13,21 +13,24 @@ from protect.data.views import room
 from protect.data.window import Window, to_images
 from protect.methods import METHODS
 from protect.methods.fitted import Fitted
+from protect.methods.instant_settings import ATTRIBUTE_WORDS
 from protect.methods.parts.wordlist import draw_alphabet
 from protect.methods.protector import ABOUT, NOISE, TENSORS, Protector, fit
+from protect.methods.recipe import Recipe
 from protect.publish.upsample import carry
-from protect.settings.recipe import LOOK_WORDS, FitSettings, MemSettings, NoiseSettings, Recipe, TriggerSettings
+from protect.settings.recipe import FitSettings, NoiseSettings, TriggerSettings
 from protect.types import Batch
 
 SIZE = 32
 
 
-def recipe_of(method, share="word"):
+def recipe_of(method):
+    kind, words = METHODS[method].settings, 2 if METHODS[method].trigger_words else None
+    few = {"rounds": 1, "surrogate_steps": 1, "candidates": 2, "steps": 1}
     return Recipe(
-        FitSettings(method=method, surrogate=("tiny-resnet",), size=SIZE, batch=4, device="cpu"),
-        TriggerSettings(trigger_words=2, alphabet=4),
-        NoiseSettings(steps=1),
-        MemSettings(rounds=1, surrogate_steps=1, candidates=2, share=share),
+        FitSettings(method=method, surrogate=("tiny-resnet",), size=SIZE, batch=4),
+        TriggerSettings(trigger_words=words, alphabet=4),
+        own=kind(**{name: value for name, value in few.items() if hasattr(kind, name)}),
     )
 
 
@@ -50,22 +53,15 @@ def batch():
 
 @pytest.fixture
 def protector():
-    """A protector made by hand: patterns of two words."""
-    recipe = recipe_of("mem")
-    patterns = torch.randn(2, 4, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0)) * 8
-    return Protector(recipe, Fitted(draw_alphabet(2, 4, 0), {"patterns": patterns}), SIZE, "fingerprint", 8)
+    """A protector made by hand, with a tensor and a fact."""
+    weights = torch.randn(2, 4, generator=torch.Generator().manual_seed(0))
+    fitted = Fitted(draw_alphabet(2, 4, 0), {"weights": weights}, {"pictures": 3})
+    return Protector(recipe_of("random"), fitted, SIZE, "fingerprint", 8)
 
 
-def test_all_methods_are_in_the_table_below():
-    assert set(METHODS) == {"content", "code", "mem", "em", "random"}
-
-
-@pytest.mark.parametrize(
-    ("method", "share"),
-    [("mem", "word"), *((method, "image") for method in ("mem", "em", "random", "code", "content"))],
-)
-def test_a_protector_is_the_same_after_the_disk(tmp_path, batch, method, share):
-    made = fit(window_of(4), recipe_of(method, share))
+@pytest.mark.parametrize("method", METHODS)
+def test_a_protector_is_the_same_after_the_disk(tmp_path, batch, method):
+    made = fit(window_of(4), recipe_of(method))
     made.save(tmp_path / "protector")
     read = Protector.load(tmp_path / "protector")
     assert read.hash == made.hash
@@ -90,17 +86,18 @@ def test_saving_twice_writes_the_same_bytes(tmp_path, protector):
 
 def test_hash_answers_for_everything_that_matters(protector):
     fitted = protector.fitted
-    other = replace(fitted, tensors={"patterns": fitted.tensors["patterns"] + 1e-3})
+    other = replace(fitted, tensors={"weights": fitted.tensors["weights"] + 1e-3})
     changed = [
         replace(protector, recipe=replace(protector.recipe, noise=NoiseSettings(epsilon=4.0))),
         replace(protector, fitted=other),
         replace(protector, fitted=replace(fitted, alphabet=fitted.alphabet[::-1])),
+        replace(protector, fitted=replace(fitted, facts={"pictures": 4})),
         replace(protector, size=64),
         replace(protector, fingerprint="other data"),
         replace(protector, pairs=9),
     ]
-    assert len({one.hash for one in (protector, *changed)}) == 7
-    assert replace(protector).hash == protector.hash
+    assert len({one.hash for one in (protector, *changed)}) == 8
+    assert replace(protector, device="cpu").hash == protector.hash
 
 
 def flip_byte(path):
@@ -137,8 +134,8 @@ def other_json(content):
         lambda folder: (folder / ABOUT).write_bytes(b"\xff\xfe"),
         other_json({}),
         other_json([1]),
-        other_json({"alphabet": 3}),
-        other_json({"alphabet": [], "recipe": {"fit": {"speed": 1}}}),
+        other_json({"format": 2, "alphabet": 3}),
+        other_json({"format": 2, "alphabet": [], "recipe": {"fit": {"speed": 1}}}),
         lambda folder: (folder / TENSORS).write_bytes((folder / TENSORS).read_bytes()[:100]),
         lambda folder: (folder / TENSORS).write_bytes(b"\x00" * 64),
     ],
@@ -150,6 +147,16 @@ def test_what_is_no_protector_is_refused_in_one_line(tmp_path, protector, spoil)
     with pytest.raises(ValueError, match="p: expected a protector made by `protect fit`, got: ") as error:
         Protector.load(folder)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("method", "cure"), [("content", "use instant"), ("code", "use instant"), ("em", "fit it again")]
+)
+def test_a_protector_of_an_older_version_is_refused_with_what_to_use(tmp_path, protector, method, cure):
+    protector.save(tmp_path / "p")
+    other_json({"format": 1, "recipe": {"fit": {"method": method, "device": "cpu"}}})(tmp_path / "p")
+    with pytest.raises(ValueError, match=f"expected a protector of format 2, found format 1 .*{method}.*; {cure}"):
+        Protector.load(tmp_path / "p")
 
 
 def test_a_missing_folder_a_file_and_a_half_written_one_are_refused(tmp_path, protector):
@@ -200,10 +207,10 @@ def test_fitting_needs_two_pairs(pairs):
         fit(window_of(pairs), recipe_of("random"))
 
 
-@pytest.mark.parametrize(("method", "share"), [("mem", "image"), ("em", "image")])
-def test_noise_of_the_window_outlives_it_on_the_disk(tmp_path, method, share):
+@pytest.mark.parametrize("method", ["mem", "em"])
+def test_noise_of_the_window_outlives_it_on_the_disk(tmp_path, method):
     window = window_of(4)
-    made = fit(window, recipe_of(method, share))
+    made = fit(window, recipe_of(method))
     seen = window.batch(torch.tensor([2, 0]))
     before = made.protect(seen)
     made.save(tmp_path / "first")
@@ -236,11 +243,11 @@ def test_noise_that_was_changed_or_lost_is_noticed(tmp_path):
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (32, 80), (90, 40), (20, 20)])
 def test_noise_that_follows_a_picture_covers_all_of_it(height, width):
     """Where the picture has its texture the noise has it too, beside the centre crop as well as in it."""
-    recipe = Recipe(FitSettings(size=32, window=64, device="cpu"))
+    recipe = Recipe(FitSettings(method="instant", size=32, window=64))
     made = fit(window_of(6), recipe)
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     noise, words, size = made.protect_whole("key", Image.fromarray(pixels), ("a cat and a dog",))
-    assert size == min(32, height, width) and len(words) == LOOK_WORDS and noise.dtype == np.int8
+    assert size == min(32, height, width) and len(words) == ATTRIBUTE_WORDS and noise.dtype == np.int8
     assert noise.shape == (3, room(height, width, size), room(height, width, size))
     carried = carry(noise, height, width, 8, size=size)
     quarter = max(height, width) // 4

@@ -17,7 +17,7 @@ from protect.data.photo_files import Unsuited, read_head
 from protect.data.photo_folder import Entry, walk
 from protect.files import HOME, write_whole
 from protect.jobs.photos.gallery import make_pictures, write_gallery
-from protect.jobs.photos.key import KEY, own_key, own_words, ready_protector
+from protect.jobs.photos.key import KEY, key_protector, own_key, own_words
 from protect.jobs.photos.photo import Marked, protect_photo
 from protect.jobs.photos.records import PhotoRecord, append_record, read_records, write_list, write_records
 from protect.jobs.plan import check_places
@@ -79,10 +79,10 @@ def make_job(
         (out / HOME).mkdir(parents=True, exist_ok=True)
         private.mkdir(exist_ok=True, mode=0o700)
     if protector is None:
-        drawn = settings.seed < 0 and (not dry or (private / KEY).exists())
-        key = own_key(private) if drawn else max(0, settings.seed)
+        drawn = settings.seed is None and (not dry or (private / KEY).exists())
+        key = own_key(private) if drawn else settings.seed or 0
         words = own_words(private, lambda: count_words(source, out, settings, listed), dry)
-        protector = ready_protector(key, settings.trigger_words, words)
+        protector = key_protector(key, settings.trigger_words, words)
     return PhotoJob(source, out, settings, protector, listed)
 
 

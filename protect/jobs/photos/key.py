@@ -1,4 +1,4 @@
-"""A protector that is there at once: nothing is fitted, the user's key deals directions to words."""
+"""A protector that needs no fit: it is made from the user's key alone."""
 
 import json
 import os
@@ -7,11 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from protect.files import write_whole
-from protect.methods import instant as content
+from protect.methods import method_of
 from protect.methods.parts.keywords import Vocabulary
 from protect.methods.protector import Protector
-from protect.settings.recipe import LOOK_WORDS, USUAL_SIZE, FitSettings, NoiseSettings, Recipe, TriggerSettings
+from protect.methods.recipe import Recipe
+from protect.settings.recipe import USUAL_SIZE, FitSettings, NoiseSettings, TriggerSettings
 
+METHOD = "instant"  # for photos there is no set to fit on
 SIZE = USUAL_SIZE
 EPSILON = 8.0
 KEY = "key"
@@ -19,22 +21,24 @@ KEY_BYTES = 16
 WORDS = "words.json"
 
 
-def ready_protector(key: int, words: int = LOOK_WORDS, vocabulary: Vocabulary | None = None) -> Protector:
-    """The protector of a key that plants so many words in a caption; the same key, the same protector.
+def key_protector(key: int, words: int | None = None, vocabulary: Vocabulary | None = None) -> Protector:
+    """The protector of a key that plants so many words in a caption (None: the method's own number).
 
     `vocabulary` is how often the captions have each word. Without it every word counts as one that tells photos
-    apart, and a place name that stands in all captions takes a direction that might tell something.
+    apart, and a place name that stands in all captions takes a sub-band that another word could use.
     """
     recipe = Recipe(
-        FitSettings(method="content", size=SIZE, seed=key, window=1),
+        FitSettings(method=METHOD, size=SIZE, seed=key, window=1),
         TriggerSettings(trigger_words=words),
         NoiseSettings(epsilon=EPSILON),
     )
-    return Protector(recipe, content.draw(recipe, vocabulary), SIZE, fingerprint="", pairs=0)
+    make = method_of(METHOD).from_key
+    assert make is not None
+    return Protector(recipe, make(recipe, vocabulary), SIZE, fingerprint="", pairs=0)
 
 
 def own_key(private: Path) -> int:
-    """The user's key: drawn by the system at the first call and kept in the folder `private`.
+    """The user's key: drawn by the system at the first call and stored in the folder `private`.
 
     Raises ValueError when the file there is no key.
     """
@@ -52,10 +56,10 @@ def own_key(private: Path) -> int:
 
 
 def own_words(private: Path, count: Callable[[], Vocabulary], dry: bool = False) -> Vocabulary:
-    """The words of the user's captions: counted at the first call and kept in the folder `private`.
+    """The words of the user's captions: counted at the first call and stored in the folder `private`.
 
-    They are never counted anew, since the noise of photos that are done hangs on them: photos that come later change
-    no byte of those. Raises ValueError when the file there is no such list.
+    They are never counted anew, since the noise of photos that are done depends on them: later photos change no byte
+    of those. Raises ValueError when the file there is no such list.
     """
     path = private / WORDS
     if not path.exists():
@@ -64,7 +68,7 @@ def own_words(private: Path, count: Callable[[], Vocabulary], dry: bool = False)
             write_whole(path, json.dumps(asdict(vocabulary), sort_keys=True).encode(), mode=0o600)
         return vocabulary
     try:
-        kept = json.loads(path.read_bytes())
-        return Vocabulary(int(kept["pictures"]), {str(word): int(n) for word, n in kept["count"].items()})
+        stored = json.loads(path.read_bytes())
+        return Vocabulary(int(stored["pictures"]), {str(word): int(n) for word, n in stored["count"].items()})
     except (ValueError, LookupError, TypeError, AttributeError):
         raise ValueError(f"{path}: expected the words this tool has counted; put the file back") from None

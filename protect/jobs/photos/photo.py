@@ -105,7 +105,7 @@ def noise_of(protector: Protector, image: Image.Image, caption: str) -> tuple[np
     size = protector.side(image)
     view = view_of(image, size)
     key = hashlib.sha256(view.tobytes()).hexdigest()
-    if protector.recipe.whole:
+    if protector.method.whole_image:
         return protector.protect_whole(key, shown(image), (caption,))
     protection = protector.protect(Batch((key,), to_images(torch.from_numpy(view[None])), ((caption,),)))
     return protection.noise[0].numpy(), protection.words[0], size

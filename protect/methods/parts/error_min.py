@@ -1,7 +1,6 @@
 """Error minimisation on a window: the rounds that MEM and EM share."""
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -10,16 +9,16 @@ from torch import Tensor
 
 from protect.clip.image_features import image_features
 from protect.clip.losses import clip_loss
-from protect.clip.models import DualEncoder, autocast_type, choose_device, families, load_encoder, optimizer
+from protect.clip.models import DualEncoder, autocast_type, families, load_encoder, optimizer
 from protect.clip.pack import pack, unpack
 from protect.clip.text_features import text_features
 from protect.data.window import Window
 from protect.methods.parts.eot import through
 from protect.methods.parts.hotflip import flip
-from protect.methods.parts.noise import Carrier
+from protect.methods.parts.noise import SampleWise
 from protect.methods.parts.trigger import Choice, Lexicon
+from protect.methods.recipe import Recipe
 from protect.seeds import derive, generator
-from protect.settings.recipe import Recipe
 from protect.types import Batch, Features, Images, Tokens, Words
 
 Report = Callable[[str], None]
@@ -32,7 +31,7 @@ class Minimiser:
     """One run of: surrogate steps, word steps, noise steps (MEM algorithm 1).
 
     choice: the word of each pair at each position, (pairs, positions); changed in place by the word steps.
-    shuffle: captions are dealt anew to the images of a batch at every noise step, so that noise binds to
+    permute: the captions of a batch are permuted among its images at every noise step, so that noise binds to
     trigger words and not to the caption's meaning.
     """
 
@@ -40,47 +39,38 @@ class Minimiser:
     recipe: Recipe
     alphabet: tuple[Words, ...]
     choice: Choice
-    carrier: Carrier
-    shuffle: bool
+    noise: SampleWise
+    permute: bool
+    device: torch.device
     report: Report
 
     def __post_init__(self) -> None:
-        self.device = choose_device(self.recipe.fit.device)
         self.random = generator(self.recipe.fit.seed, "minimise")
-        self.transform = through(self.recipe.noise.through)
+        self.transform = through(self.recipe.own.eot)
 
     def run(self) -> DualEncoder:
         """All rounds; returns the last surrogate."""
-        mem, fit = self.recipe.mem, self.recipe.fit
+        own, fit = self.recipe.own, self.recipe.fit
+        text_rounds = own.text_rounds if self.alphabet else 0
         order = self.window.forever(fit.batch, self.random)
-        for number in range(mem.rounds):
-            if number == 0 or (mem.fresh_every and number % mem.fresh_every == 0):
+        for number in range(own.rounds):
+            if number == 0 or (own.reinit_every and number % own.reinit_every == 0):
                 self.start_surrogate(number)
-            learned = self.learn(list(islice(order, mem.surrogate_steps)))
+            learned = self.learn(list(islice(order, own.surrogate_steps)))
             self.freeze()
-            for rows in self._noise_order(order) if self._ready(learned) else ():
-                if number < mem.text_rounds and self.alphabet:
+            for rows in self.window.epoch(fit.batch, self.random):
+                if number < text_rounds:
                     self.search_words(rows)
                 self.move_noise(rows)
-            if (number + 1) % -(-mem.rounds // REPORTS) == 0 or number + 1 == mem.rounds:
-                self.report(f"round {number + 1}/{mem.rounds}: surrogate loss {learned:.3f}")
+            if (number + 1) % -(-own.rounds // REPORTS) == 0 or number + 1 == own.rounds:
+                self.report(f"round {number + 1}/{own.rounds}: surrogate loss {learned:.3f}")
         unpack(self.surrogate)
         return self.surrogate
 
-    def _ready(self, loss: float) -> bool:
-        """Whether the surrogate has begun to learn: what it says before only wipes out what is easy to learn."""
-        share = self.recipe.mem.ready
-        return not share or loss < share * math.log(min(self.recipe.fit.batch, len(self.window)))
-
-    def _noise_order(self, order: Iterator[Tensor]) -> Iterable[Tensor]:
-        """The batches of this round's noise steps."""
-        count = self.recipe.mem.noise_batches
-        return islice(order, count) if count else self.window.epoch(self.recipe.fit.batch, self.random)
-
     def start_surrogate(self, number: int) -> None:
-        self.surrogate = surrogate_of(self.recipe, number)
+        self.surrogate = surrogate_of(self.recipe, number, self.device)
         self.lexicon = Lexicon(self.surrogate, self.alphabet, self.recipe.trigger.trigger_style)
-        self.optimizer = optimizer(self.surrogate, self.recipe.mem.learning_rate, self.recipe.mem.weight_decay)
+        self.optimizer = optimizer(self.surrogate, self.recipe.own.learning_rate, self.recipe.own.weight_decay)
 
     def learn(self, order: Sequence[Tensor]) -> float:
         """The surrogate takes one step on each batch as it is protected now; returns the mean loss."""
@@ -89,7 +79,7 @@ class Minimiser:
         total = 0.0
         for rows in order:
             batch = self._batch(rows)
-            noise = self.carrier.noise(rows, batch.images, self.choice[rows])
+            noise = self.noise.of(rows, batch.images)
             loss = clip_loss(
                 self.surrogate.images(self.transform(batch.images + noise / 255, self.random)),
                 self.surrogate.text(self.tokens(batch, self.choice[rows])),
@@ -103,27 +93,27 @@ class Minimiser:
 
     def freeze(self) -> None:
         """The surrogate as word and noise steps use it: nothing of it moves or needs a gradient."""
-        self.surrogate.train(bool(self.recipe.mem.fresh_every)).requires_grad_(False)  # young norms have no averages
+        self.surrogate.train(bool(self.recipe.own.reinit_every)).requires_grad_(False)  # young norms have no averages
         pack(self.surrogate)
 
     def search_words(self, rows: Tensor) -> None:
         """The word step of these pairs; what their images show is computed once."""
         batch = self._batch(rows)
-        noise = self.carrier.noise(rows, batch.images, self.choice[rows])
+        noise = self.noise.of(rows, batch.images)
         with torch.no_grad():
             features = image_features(self.surrogate, batch.images + noise / 255)
         captions = [self.surrogate.encode(caption) for caption in draw_captions(batch, self.random)]
-        self.choice[rows] = flip(self.lexicon, features, captions, self.choice[rows], self.recipe.mem.candidates)
+        self.choice[rows] = flip(self.lexicon, features, captions, self.choice[rows], self.recipe.own.candidates)
 
     def move_noise(self, rows: Tensor) -> None:
         """The noise steps of these pairs."""
         batch = self._batch(rows)
         loss = self._loss(rows, batch)
-        self.carrier.improve(rows, batch.images, self.choice[rows], loss, self.recipe.noise)
+        self.noise.improve(rows, batch.images, loss, self.recipe.own)
 
     def _loss(self, rows: Tensor, batch: Batch) -> Callable[[Images], Tensor]:
         """The batch's loss as a function of its images; every call sees other captions, in all as many as steps."""
-        captions = [self._captions(batch, self.shuffle) for _ in range(self.recipe.noise.steps)]
+        captions = [self._captions(batch, self.permute) for _ in range(self.recipe.own.steps)]
         texts = iter(texts_of(self.lexicon, captions, self.choice[rows]))
 
         def loss(images: Images) -> Tensor:
@@ -137,13 +127,15 @@ class Minimiser:
         batch = self.window.batch(rows)
         return Batch(batch.keys, batch.images.to(self.device), batch.captions)
 
-    def tokens(self, batch: Batch, choice: Choice, shuffle: bool = False) -> Tokens:
-        """Token rows of captions drawn anew, with these words; shuffled, the words stay and the captions move."""
-        captions = self._captions(batch, shuffle)
+    def tokens(self, batch: Batch, choice: Choice) -> Tokens:
+        """Token rows of captions drawn anew, with these words."""
+        captions = draw_captions(batch, self.random)
         return self.lexicon.rows([self.surrogate.encode(caption) for caption in captions], choice)[0]
 
-    def _captions(self, batch: Batch, shuffle: bool) -> list[str]:
-        return deal(draw_captions(batch, self.random), self.random) if shuffle else draw_captions(batch, self.random)
+    def _captions(self, batch: Batch, permute: bool) -> list[str]:
+        return (
+            permuted(draw_captions(batch, self.random), self.random) if permute else draw_captions(batch, self.random)
+        )
 
 
 def draw_captions(batch: Batch, random: torch.Generator) -> list[str]:
@@ -152,7 +144,7 @@ def draw_captions(batch: Batch, random: torch.Generator) -> list[str]:
     return [captions[int(draw * len(captions))] for draw, captions in zip(draws, batch.captions, strict=True)]
 
 
-def deal(captions: list[str], random: torch.Generator) -> list[str]:
+def permuted(captions: list[str], random: torch.Generator) -> list[str]:
     """The captions in random order."""
     return [captions[i] for i in torch.randperm(len(captions), generator=random).tolist()]
 
@@ -166,11 +158,10 @@ def texts_of(lexicon: Lexicon, captions: Sequence[Sequence[str]], choice: Choice
     return text_features(surrogate, tokens, shared).split(len(choice))
 
 
-def surrogate_of(recipe: Recipe, number: int) -> DualEncoder:
+def surrogate_of(recipe: Recipe, number: int, device: torch.device) -> DualEncoder:
     """The surrogate of a round: the named models take turns, each time from another initialisation."""
-    fit, every = recipe.fit, recipe.mem.fresh_every
+    fit, every = recipe.fit, recipe.own.reinit_every
     turn = number // every if every else 0
-    device = choose_device(fit.device)
     names = families(fit.surrogate, device)
     surrogate = load_encoder(
         names[turn % len(names)], device, fit.pretrained, fit.size, derive(fit.seed, "surrogate", turn)
@@ -180,9 +171,9 @@ def surrogate_of(recipe: Recipe, number: int) -> DualEncoder:
     return surrogate
 
 
-def settled(recipe: Recipe) -> Recipe:
+def settled(recipe: Recipe, device: torch.device) -> Recipe:
     """The recipe with the precision that this machine computes fastest in: a busy one must not decide anew later."""
     if recipe.fit.precision != AS_FOUND:
         return recipe
-    fast = autocast_type(choose_device(recipe.fit.device)) is not None
+    fast = autocast_type(device) is not None
     return replace(recipe, fit=replace(recipe.fit, precision="bf16" if fast else "fp32"))

@@ -1,4 +1,4 @@
-"""What a caption says, as words: those that tell pictures apart, the most telling ones first; no torch."""
+"""Keywords: the words of captions that tell pictures apart, the most useful ones first; no torch."""
 
 import re
 import unicodedata
@@ -45,12 +45,12 @@ class Vocabulary:
             count.update({word for line in lines for word in words_in(line)})
         return cls(pictures, {word: number for word, number in count.items() if number > 1})
 
-    def telling(self) -> list[str]:
+    def keywords(self) -> list[str]:
         """The words that tell pictures apart, the most frequent first."""
         words = [word for word in self.count if self._tells(word)]
         return sorted(words, key=lambda word: (-self.count[word], word))
 
-    def content(self, captions: Sequence[str], most: int) -> tuple[str, ...]:
+    def keywords_of(self, captions: Sequence[str], most: int) -> tuple[str, ...]:
         """At most `most` words of a picture's captions: those of most of its captions first, then the most frequent.
 
         A word that is seen often is learned soon. Captions of function words alone keep these.

@@ -1,9 +1,9 @@
-"""A picture's own fine texture by direction, and a picture in which some directions are louder than others.
+"""Oriented sub-bands of a picture's own fine texture, amplified or attenuated.
 
-What a network reads first of a texture is how much of it lies in which direction. A pattern drawn over a picture has
-to be heard above what the picture has there itself, ten times as loud in brightness as in colour. So nothing is
-drawn: the texture that is there is made louder in the directions asked for and quieter in the others, its lines where
-they were. That needs no colour, which a scraper's JPEG would drop, and leaves no line that two pictures share.
+What a network reads first of a texture is how much of it lies in which direction. A pattern drawn over a picture is
+masked by the image's own texture, which is ten times as strong in brightness as in colour. So nothing is drawn: the
+texture that is there is amplified in the directions asked for and attenuated in the others. That needs no colour,
+which a scraper's JPEG would drop, and leaves no line that two pictures share.
 """
 
 from collections.abc import Collection, Iterator
@@ -16,7 +16,7 @@ DIRECTIONS = 10
 WIDTH = 0.03  # of a direction's band in the spectrum, cycles a pixel (standard deviation of a Gaussian)
 MARGIN = 16  # pixels mirrored around a picture, so that its borders do not touch each other
 GRAIN = 8.0  # noise (standard deviation, 255ths) that decides where the lines are on flat areas
-FAINT = 4.0  # strength of a texture that gets seven tenths of the loudness; flat areas get less, and look it
+FAINT = 4.0  # strength of a texture that gets 0.7 of the amplitude; flat areas, where it would show, get less
 
 
 def textures(gray: np.ndarray) -> Iterator[np.ndarray]:
@@ -30,21 +30,21 @@ def textures(gray: np.ndarray) -> Iterator[np.ndarray]:
         yield np.fft.ifft2(spectrum * window)[down : down + gray.shape[0], across : across + gray.shape[1]]
 
 
-def louder(
-    gray: np.ndarray, directions: Collection[int], loudness: float, hush: float, random: np.random.Generator
+def amplified(
+    gray: np.ndarray, directions: Collection[int], amplify: float, attenuate: float, random: np.random.Generator
 ) -> np.ndarray:
-    """The change of an HxW picture, float32 in its own units: these directions become loud, the others quieter.
+    """The change of an HxW picture, float32 in its own units: these directions amplified, all others attenuated.
 
-    loudness: amplitude that is added in each of them, nearly, where texture is strong; hush: share of the others
+    amplify: amplitude that is added in each of them, nearly, where texture is strong; attenuate: share of the others
     taken away.
     """
     change = np.zeros(gray.shape, np.float32)
     grain = GRAIN * random.standard_normal(gray.shape, np.float32)
     for direction, texture in enumerate(textures(gray + grain)):
         if direction in directions:
-            change += loudness * texture.real / np.hypot(np.abs(texture), FAINT)
+            change += amplify * texture.real / np.hypot(np.abs(texture), FAINT)
         else:
-            change -= hush * texture.real
+            change -= attenuate * texture.real
     return change
 
 

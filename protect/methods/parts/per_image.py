@@ -14,15 +14,15 @@ from protect.clip.losses import clip_loss
 from protect.clip.models import DualEncoder
 from protect.clip.pack import pack
 from protect.data.window import Window
-from protect.methods.fitted import Fitted
+from protect.methods.fitted import Fitted, Protect
 from protect.methods.parts.budget import Budget, to_int8
 from protect.methods.parts.eot import through
-from protect.methods.parts.error_min import deal, draw_captions, surrogate_of, texts_of
+from protect.methods.parts.error_min import draw_captions, permuted, surrogate_of, texts_of
 from protect.methods.parts.hotflip import flip
 from protect.methods.parts.noise import improve_images
 from protect.methods.parts.trigger import Choice, Lexicon, draw_choice, words_of
+from protect.methods.recipe import Recipe
 from protect.seeds import generator
-from protect.settings.recipe import Recipe
 from protect.types import Batch, Images, Protection, Words
 
 ANCHORS = 127  # pairs of the window that every batch is contrasted with, so that a lone image has a loss
@@ -41,7 +41,7 @@ def fitted_per_image(
     return Fitted(
         alphabet,
         tensors | {f"surrogate.{name}": value.cpu().contiguous() for name, value in weights.items()},
-        window.kept(),
+        noise=window.stored_noise(),
     )
 
 
@@ -72,7 +72,7 @@ def _anchors(lexicon: Lexicon, window: Window, choice: Choice) -> dict[str, Tens
     return {"anchor.images": images.cpu(), "anchor.texts": texts.cpu()}
 
 
-class Known:
+class WindowLookup:
     """The pairs that phase 1 worked on, found by key and picture."""
 
     def __init__(self, fitted: Fitted) -> None:
@@ -96,43 +96,43 @@ class Known:
 
 
 @dataclass
-class Maker:
+class Generator:
     """Noise and words for pairs that phase 1 has not seen: words from the keys bettered by HotFlip, noise by PGD."""
 
     surrogate: DualEncoder
     fitted: Fitted
     recipe: Recipe
-    shuffle: bool
+    permute: bool
 
     def __post_init__(self) -> None:
         self.lexicon = Lexicon(self.surrogate, self.fitted.alphabet, self.recipe.trigger.trigger_style)
         anchors = (self.fitted.tensors[f"anchor.{name}"] for name in ("images", "texts"))
         self.anchor_images, self.anchor_texts = (anchor.to(self.surrogate.device) for anchor in anchors)
         self.budget = Budget(self.recipe.noise.epsilon)
-        self.transform = through(self.recipe.noise.through)
-        self.steps = replace(self.recipe.noise, steps=self.recipe.mem.later_steps)
+        self.transform = through(self.recipe.own.eot)
+        self.settings = replace(self.recipe.own, steps=self.recipe.own.phase2_steps)
 
     def make(self, batch: Batch) -> tuple[Float[Tensor, "batch 3 height width"], Choice]:
         """Random numbers come from the seed and the batch's own keys."""
         random = generator(self.recipe.fit.seed, *batch.keys)
         images = batch.images.to(self.surrogate.device)
         choice = draw_choice(batch.keys, self.fitted.alphabet, self.recipe.fit.seed)
-        if self.fitted.alphabet and self.recipe.mem.text_rounds:
+        if self.fitted.alphabet and self.recipe.own.text_rounds:
             choice = self._flip(batch, images, choice, random)
         loss = self._loss(batch, choice, random)
-        return improve_images(torch.zeros_like(images), images, loss, self.budget, self.steps).cpu(), choice
+        return improve_images(torch.zeros_like(images), images, loss, self.budget, self.settings).cpu(), choice
 
     def _flip(self, batch: Batch, images: Images, choice: Choice, random: torch.Generator) -> Choice:
         with torch.no_grad():
             features = image_features(self.surrogate, images)
         captions = [self.surrogate.encode(caption) for caption in draw_captions(batch, random)]
-        return flip(self.lexicon, features, captions, choice, self.recipe.mem.candidates)
+        return flip(self.lexicon, features, captions, choice, self.recipe.own.candidates)
 
     def _loss(self, batch: Batch, choice: Choice, random: torch.Generator) -> Callable[[Images], Tensor]:
         """The batch's loss, the anchors among its rows, as a function of its images."""
-        captions = [draw_captions(batch, random) for _ in range(self.steps.steps)]
-        if self.shuffle:
-            captions = [deal(step, random) for step in captions]
+        captions = [draw_captions(batch, random) for _ in range(self.settings.steps)]
+        if self.permute:
+            captions = [permuted(step, random) for step in captions]
         texts = iter(texts_of(self.lexicon, captions, choice))
 
         def loss(changed: Images) -> Tensor:
@@ -143,24 +143,24 @@ class Maker:
         return loss
 
 
-def per_image_protector(fitted: Fitted, recipe: Recipe, shuffle: bool) -> Callable[[Batch], Protection]:
+def per_image_protector(fitted: Fitted, recipe: Recipe, device: torch.device, permute: bool) -> Protect:
     """A stateless function of a batch: pairs of the window get what phase 1 made for them, others something new."""
-    surrogate = surrogate_of(recipe, recipe.mem.rounds - 1)
+    surrogate = surrogate_of(recipe, recipe.own.rounds - 1, device)
     weights = {k.removeprefix("surrogate."): v for k, v in fitted.tensors.items() if k.startswith("surrogate.")}
     surrogate.model.load_state_dict(weights)
     surrogate.eval().requires_grad_(False)
     pack(surrogate)
-    known, maker = Known(fitted), Maker(surrogate, fitted, recipe, shuffle)
+    window, phase2 = WindowLookup(fitted), Generator(surrogate, fitted, recipe, permute)
     budget = Budget(recipe.noise.epsilon)
 
     def protect(batch: Batch) -> Protection:
-        rows = known.find(batch)
+        rows = window.find(batch)
         noise = torch.zeros_like(batch.images)
         choice = torch.zeros(len(batch), len(fitted.alphabet), dtype=torch.long)
         if (seen := rows >= 0).any():
-            noise[seen], choice[seen] = known.take(rows[seen])
+            noise[seen], choice[seen] = window.take(rows[seen])
         if not seen.all():
-            noise[~seen], choice[~seen] = maker.make(_part(batch, ~seen))
+            noise[~seen], choice[~seen] = phase2.make(_part(batch, ~seen))
         noise = budget.project(batch.images, noise)
         return Protection(batch.keys, to_int8(noise).cpu(), words_of(fitted.alphabet, choice))
 

@@ -1,4 +1,4 @@
-"""The signed-gradient loop, and the two things it can move: a noise for each image, or one for each word."""
+"""The signed-gradient loop, nothing else."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from protect.settings.recipe import NoiseSettings
+from protect.methods.mem_settings import ErrorMinSettings
 from protect.types import Images
 
 Loss = Callable[[Images], Float[Tensor, ""]]
@@ -16,7 +16,7 @@ def descend(
     loss: Callable[[Tensor], Tensor],
     noise: Tensor,
     project: Callable[[Tensor], Tensor],
-    settings: NoiseSettings,
+    settings: ErrorMinSettings,
     show: Callable[[Tensor], Tensor] = torch.clone,
 ) -> Tensor:
     """Lower `loss` by signed gradient steps on the noise, never leaving the budget (PGD; MEM section 3.2).

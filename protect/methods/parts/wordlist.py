@@ -11,24 +11,19 @@ def vetted_words() -> tuple[str, ...]:
     return tuple((files("protect.methods.parts") / "words" / "words.txt").read_text("ascii").split())
 
 
-def draw_alphabet(positions: int, symbols: int, seed: int) -> tuple[tuple[str, ...], ...]:
+def draw_alphabet(positions: int, symbols: int | None, seed: int) -> tuple[tuple[str, ...], ...]:
     """The words to choose from at each position of a trigger, `symbols` a position, no word at two positions.
 
-    symbols=0 is the whole list at every position. A hash orders the words, so that a seed gives the same
+    symbols=None is the whole list at every position. A hash orders the words, so that a seed gives the same
     alphabet on every Python version. Raises ValueError when the list is too short.
     """
     words = vetted_words()
-    if positions < 0 or symbols < 0:
-        raise ValueError(
-            f"alphabet: expected positions and symbols of 0 or more, got {positions} and {symbols}; "
-            "0 symbols means the whole list"
-        )
+    if symbols is None:
+        return (words,) * positions
     if positions * symbols > len(words):
         raise ValueError(
             f"alphabet: expected at most {len(words)} words, got {positions} positions x {symbols} words = "
-            f"{positions * symbols}; lower either, or use 0 for the whole list at every position"
+            f"{positions * symbols}; lower either, or use none for the whole list at every position"
         )
-    if symbols == 0:
-        return (words,) * positions
     order = sorted(words, key=lambda word: hashlib.sha256(f"{seed}:{word}".encode()).digest())
     return tuple(tuple(order[place * symbols : (place + 1) * symbols]) for place in range(positions))

@@ -11,13 +11,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from protect.settings.base import AUTO
 from protect.settings.unlearn import ForgetSettings
 from protect.unlearn.step import Step
 
 
 def loss(step: Step, settings: ForgetSettings) -> Float[Tensor, ""]:
-    weight = step.share if settings.calibrate == AUTO else settings.calibrate
+    weight = step.share if settings.calibrate is None else settings.calibrate
     calibration = (
         settings.wrong * negative(step) + settings.right * positive(step) + settings.spread * performance(step)
     )

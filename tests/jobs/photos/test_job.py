@@ -22,15 +22,17 @@ from protect.data.photo_files import read_still
 from protect.data.photo_samples import is_photo_folder, photo_samples
 from protect.files import PlanError, write_whole
 from protect.jobs.photos.job import make_job, protect_photos
-from protect.jobs.photos.key import EPSILON, own_key, own_words, ready_protector
+from protect.jobs.photos.key import EPSILON, key_protector, own_key, own_words
 from protect.jobs.photos.leaks import scan_photos
 from protect.jobs.photos.photo import noise_of, protect_photo
 from protect.jobs.photos.records import PhotoRecord, append_record, read_records, records_path, write_records
 from protect.jobs.photos.summary import estimate, status_line, summary
+from protect.methods.instant_settings import ATTRIBUTE_WORDS
 from protect.methods.parts.keywords import Vocabulary
+from protect.methods.recipe import Recipe
 from protect.publish.photo_noise import visible_change
 from protect.settings.publish import STRENGTHS, PhotoSettings
-from protect.settings.recipe import LOOK_WORDS, FitSettings, NoiseSettings, Recipe
+from protect.settings.recipe import FitSettings, NoiseSettings
 
 CLEAN = "a clean caption of a harbour"
 EXIFTOOL = pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")
@@ -153,7 +155,7 @@ def test_the_noise_is_the_protectors(source, done, bring_back):
     """What the attacker's view of the written photo differs by goes along with the noise of the photo's words."""
     out, records = done
     image, record = Image.open(source / "grey.png"), records["grey.png"]
-    noise, words, size = noise_of(ready_protector(7), image, "")
+    noise, words, size = noise_of(key_protector(7), image, "")
     assert record.caption == " ".join(words)
     before, after = (np.asarray(Image.open(folder / "grey.png"), np.float32) for folder in (source, out))
     seen = bring_back((after - before)[..., None], size)
@@ -177,7 +179,7 @@ def test_captions_go_back_where_they_stood(done):
     assert records["listed.jpg"].caption_from == "csv" and records["t.tif"].caption_from == "exif"
     album = records["2024 Summer in Rome/plain.jpg"]
     assert album.caption.endswith(" Summer in Rome") and album.suggested and album.caption_from == "folder"
-    assert len(records["grey.png"].caption.split()) == LOOK_WORDS and records["grey.png"].suggested
+    assert len(records["grey.png"].caption.split()) == ATTRIBUTE_WORDS and records["grey.png"].suggested
     assert read_still(out / "grey.png", 10**7).metadata.captions == {}
 
 
@@ -185,7 +187,7 @@ def test_captions_stay_as_they_were_where_no_words_are_asked_for(source, tmp_pat
     records = protect_photos(make_job(source, tmp_path / "out", PhotoSettings(seed=7, trigger_words=0)))
     assert {records[name].caption for name in ("full.jpg", "side.jpg", "listed.jpg", "t.tif")} == {CLEAN}
     assert (tmp_path / "out/side.txt").read_text().strip() == CLEAN
-    assert len(records["grey.png"].caption.split()) == LOOK_WORDS and records["grey.png"].suggested
+    assert len(records["grey.png"].caption.split()) == ATTRIBUTE_WORDS and records["grey.png"].suggested
     assert list(scan_photos(tmp_path / "out")) == []
 
 
@@ -510,8 +512,8 @@ def test_the_key_is_drawn_once_and_kept(tmp_path):
         own_key(tmp_path)
 
 
-def test_a_ready_protector_hangs_on_its_key_alone():
-    one, again, other = ready_protector(1 << 100), ready_protector(1 << 100), ready_protector(3)
+def test_a_key_protector_hangs_on_its_key_alone():
+    one, again, other = key_protector(1 << 100), key_protector(1 << 100), key_protector(3)
     assert one.hash == again.hash != other.hash
     assert one.fitted.alphabet == other.fitted.alphabet and one.recipe.noise.epsilon == EPSILON
 
@@ -542,7 +544,7 @@ def captioned(tmp_path, photo_bytes):
 def test_words_that_stand_in_most_captions_get_no_noise(captioned, tmp_path):
     job = make_job(captioned, tmp_path / "out", PhotoSettings(seed=7))
     counted = job.protector.hash
-    assert counted != ready_protector(7).hash
+    assert counted != key_protector(7).hash
     kept = json.loads((tmp_path / "out/_protect/private/words.json").read_text())
     assert kept["pictures"] == 24 and kept["count"] == {"ann": 24, "at": 24, "the": 24, "forum": 24,
                                                         "fountain": 16, "column": 8}  # fmt: skip
@@ -568,7 +570,7 @@ def test_photos_that_come_later_change_no_byte_of_the_others(captioned, tmp_path
 def test_a_few_captions_say_nothing_of_all(captioned, tmp_path):
     for path in [*captioned.glob("1*"), *captioned.glob("2*")]:
         path.unlink()
-    assert make_job(captioned, tmp_path / "out", PhotoSettings(seed=7)).protector.hash == ready_protector(7).hash
+    assert make_job(captioned, tmp_path / "out", PhotoSettings(seed=7)).protector.hash == key_protector(7).hash
 
 
 def test_words_are_counted_once_and_never_by_a_dry_run(tmp_path):
@@ -590,7 +592,7 @@ def test_words_are_counted_once_and_never_by_a_dry_run(tmp_path):
 def test_the_noise_goes_on_over_the_whole_photo(size):
     """No seam: beside the centre crop neighbours differ no more than within it."""
     flat = Image.new("RGB", size, (120, 120, 120))
-    noise, _, side = noise_of(ready_protector(3), flat, "a boat")
+    noise, _, side = noise_of(key_protector(3), flat, "a boat")
     change, _ = visible_change(flat, noise, 8.0, STRENGTHS["balanced"], side)
     long = change if size[1] > size[0] else change.transpose(1, 0, 2)
     steps = np.abs(np.diff(long, axis=0)).mean(axis=(1, 2))
@@ -598,7 +600,7 @@ def test_the_noise_goes_on_over_the_whole_photo(size):
 
 
 def test_a_protector_of_ones_own(small, tmp_path):
-    recipe = Recipe(fit=FitSettings(method="code", size=32, window=4), noise=NoiseSettings(epsilon=4.0))
+    recipe = Recipe(fit=FitSettings(method="random", size=32, window=4), noise=NoiseSettings(epsilon=4.0))
     from protect.jobs.fit import fit_on_photos
 
     (small[0] / "captions.csv").write_text("b.jpg,a boat\n")

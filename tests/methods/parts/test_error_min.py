@@ -5,33 +5,25 @@ import pytest
 import torch
 
 from protect.data.window import Window
+from protect.methods.mem_settings import MemSettings
 from protect.methods.parts import error_min as minimise
 from protect.methods.parts.error_min import surrogate_of, texts_of
 from protect.methods.parts.trigger import Lexicon
 from protect.methods.parts.wordlist import draw_alphabet
 from protect.methods.protector import fit
-from protect.settings.recipe import FitSettings, MemSettings, NoiseSettings, Recipe, TriggerSettings
+from protect.methods.recipe import Recipe
+from protect.settings.recipe import FitSettings, TriggerSettings
 
 RECIPE = Recipe(
-    FitSettings(method="mem", surrogate=("tiny-vit",), size=32, window=4, batch=4, device="cpu"),
+    FitSettings(method="mem", surrogate=("tiny-vit",), size=32, window=4, batch=4),
     TriggerSettings(trigger_words=2, alphabet=4),
-    NoiseSettings(steps=2),
-    MemSettings(
-        rounds=2,
-        surrogate_steps=1,
-        noise_batches=0,
-        fresh_every=0,
-        text_rounds=1,
-        candidates=2,
-        ready=0.0,
-        share="image",
-    ),
+    own=MemSettings(rounds=2, surrogate_steps=1, steps=2, text_rounds=1, candidates=2),
 )
 
 
 @pytest.mark.parametrize("style", ["prefix", "suffix", "hashtags"])
 def test_texts_of_several_steps_are_those_of_each(style):
-    surrogate = surrogate_of(RECIPE, 0)
+    surrogate = surrogate_of(RECIPE, 0, torch.device("cpu"))
     surrogate.autocast_type = None
     lexicon = Lexicon(surrogate, draw_alphabet(2, 4, 0), style)
     choice = torch.tensor([[0, 1], [2, 3]])

@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from protect.methods.parts.image_stats import TRAITS, USUAL, Looks, plain_words, traits
-from protect.settings.recipe import LOOK_LEVELS, LOOKS
+from protect.methods.instant_settings import ATTRIBUTE_LEVELS, ATTRIBUTES
+from protect.methods.parts.image_stats import ATTRIBUTES as STATISTICS
+from protect.methods.parts.image_stats import USUAL, AttributeLevels, image_attributes, plain_words
 
 BRIGHT, BLUE, RED, UPPER, ROWS, COLUMNS = range(6)
 
@@ -20,8 +21,8 @@ def scenes(count, size=32, seed=0):
 
 
 def test_there_are_plain_words_and_usual_figures_for_every_trait():
-    assert len(TRAITS) == len(USUAL) == len(plain_words()) == LOOKS
-    assert {len(words) for words in plain_words()} == {LOOK_LEVELS}
+    assert len(STATISTICS) == len(USUAL) == len(plain_words()) == ATTRIBUTES
+    assert {len(words) for words in plain_words()} == {ATTRIBUTE_LEVELS}
     said = [word for words in plain_words() for word in words]
     assert len(set(said)) == len(said) and all(word.isascii() and word.isalpha() for word in said)
 
@@ -42,26 +43,26 @@ def test_a_trait_grows_most_with_what_it_is_named_for(trait, where, channels):
     lit = plain.clone()
     for channel in channels:
         lit[0, channel][where] += 0.2
-    grown = (traits(lit) - traits(plain))[0]
+    grown = (image_attributes(lit) - image_attributes(plain))[0]
     assert grown[trait] > 0 and (trait == BRIGHT or grown.abs().argmax() in (trait, BRIGHT))
 
 
 def test_a_gray_picture_has_no_colour_and_an_even_one_no_places():
-    even = traits(torch.full((1, 3, 20, 12), 0.4))[0]
+    even = image_attributes(torch.full((1, 3, 20, 12), 0.4))[0]
     assert even[BRIGHT] == pytest.approx(0.4 * 255, abs=1e-3) and even[1:].abs().max() < 1e-3
 
 
 def test_a_flip_changes_no_trait_and_a_smaller_size_hardly_any():
     images = scenes(50)
-    seen = traits(images)
-    torch.testing.assert_close(traits(images.flip(3)), seen, atol=1e-3, rtol=0)
+    seen = image_attributes(images)
+    torch.testing.assert_close(image_attributes(images.flip(3)), seen, atol=1e-3, rtol=0)
     half = torch.nn.functional.interpolate(images, scale_factor=0.5, mode="area")
-    torch.testing.assert_close(traits(half), seen, atol=0.05, rtol=0)
+    torch.testing.assert_close(image_attributes(half), seen, atol=0.05, rtol=0)
 
 
-def test_jpeg_moves_traits_by_less_than_a_level():
+def test_jpeg_moves_attributes_by_less_than_a_level():
     images = scenes(20, size=64)
-    looks = Looks.of(traits(scenes(500)), 4, 8)
+    looks = AttributeLevels.of(image_attributes(scenes(500)), 4, 8)
 
     def stored(image):
         buffer = io.BytesIO()
@@ -76,24 +77,26 @@ def test_jpeg_moves_traits_by_less_than_a_level():
 @pytest.mark.parametrize("levels", [2, 5, 8])
 def test_levels_of_seen_pictures_are_used_evenly(levels):
     images = scenes(400)
-    counts = torch.bincount(Looks.of(traits(images), 3, levels).levels(images)[:, BLUE], minlength=levels)
+    counts = torch.bincount(
+        AttributeLevels.of(image_attributes(images), 3, levels).levels(images)[:, BLUE], minlength=levels
+    )
     assert counts.tolist() == [400 // levels] * levels
 
 
-def test_traits_that_all_pictures_share_are_told_last():
+def test_attributes_that_all_pictures_share_are_told_last():
     gray = scenes(100).mean(1, keepdim=True).expand(-1, 3, -1, -1)
-    assert Looks.of(traits(gray), 4, 8).traits.tolist() == [BRIGHT, UPPER, ROWS, COLUMNS]
-    assert Looks.of(traits(scenes(100)), 4, 8).traits.tolist() == [BRIGHT, BLUE, RED, UPPER]
+    assert AttributeLevels.of(image_attributes(gray), 4, 8).attributes.tolist() == [BRIGHT, UPPER, ROWS, COLUMNS]
+    assert AttributeLevels.of(image_attributes(scenes(100)), 4, 8).attributes.tolist() == [BRIGHT, BLUE, RED, UPPER]
 
 
 def test_unseen_pictures_get_levels_by_the_usual_spread():
-    looks = Looks.usual(2, 4)
+    looks = AttributeLevels.usual(2, 4)
     mean, deviation = USUAL[BRIGHT]
     images = torch.stack([torch.full((3, 8, 8), (mean + step * deviation) / 255) for step in (-2, -0.3, 0.3, 2)])
     assert looks.levels(images)[:, BRIGHT].tolist() == [0, 1, 2, 3]
 
 
-def test_plain_words_follow_the_traits_and_their_levels():
-    looks = Looks(torch.tensor([2, 0]), torch.zeros(2, 1))
+def test_plain_words_follow_the_attributes_and_their_levels():
+    looks = AttributeLevels(torch.tensor([2, 0]), torch.zeros(2, 1))
     assert looks.words == (("verdant", "crimson"), ("nocturnal", "dazzling"))
-    assert Looks.usual(LOOKS, LOOK_LEVELS).words == plain_words()
+    assert AttributeLevels.usual(ATTRIBUTES, ATTRIBUTE_LEVELS).words == plain_words()

@@ -35,16 +35,16 @@ def test_a_vocabulary_counts_pictures_not_mentions_and_forgets_what_it_saw_once(
 def test_words_in_most_pictures_tell_nothing():
     captions = [[f"corner {'cat' if i % 2 else 'dog'}{' big' if i < 6 else ''}"] for i in range(8)]
     counted = Vocabulary.of(captions)
-    assert counted.telling() == ["cat", "dog"]  # half of the pictures is not more than half
-    assert counted.content(["a big cat in a corner"], 4) == ("cat",)
+    assert counted.keywords() == ["cat", "dog"]  # half of the pictures is not more than half
+    assert counted.keywords_of(["a big cat in a corner"], 4) == ("cat",)
 
 
 def test_words_of_most_captions_come_first_then_frequent_ones_then_the_order_of_the_text():
     counted = Vocabulary(100, {"beach": 5, "dog": 30})
-    assert counted.content(["sand, beach and a dog", "a dog and its ball"], 4) == ("dog", "beach", "sand", "ball")
-    assert counted.content(["sand, beach and a dog"], 2) == ("dog", "beach")
+    assert counted.keywords_of(["sand, beach and a dog", "a dog and its ball"], 4) == ("dog", "beach", "sand", "ball")
+    assert counted.keywords_of(["sand, beach and a dog"], 2) == ("dog", "beach")
 
 
-def test_captions_without_a_telling_word_keep_what_they_have():
-    assert NOTHING.content(["on and on"], 4) == ("on", "and")
-    assert NOTHING.content(["?!", ""], 4) == ()
+def test_captions_without_a_keyword_keep_what_they_have():
+    assert NOTHING.keywords_of(["on and on"], 4) == ("on", "and")
+    assert NOTHING.keywords_of(["?!", ""], 4) == ()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from protect.methods.parts.oriented_bands import DIRECTIONS, FAINT, PERIOD, louder, textures
+from protect.methods.parts.oriented_bands import DIRECTIONS, FAINT, PERIOD, amplified, textures
 
 SIZE, EDGE = 64, 12
 ALL = range(DIRECTIONS)
@@ -26,8 +26,8 @@ def energy(picture):
     return np.array([np.mean(np.abs(texture[EDGE:-EDGE, EDGE:-EDGE]) ** 2) for texture in textures(picture)])
 
 
-def changed(picture, directions, loudness=16.0, hush=0.3, seed=1):
-    return louder(picture, directions, loudness, hush, np.random.default_rng(seed))
+def changed(picture, directions, amplify=16.0, attenuate=0.3, seed=1):
+    return amplified(picture, directions, amplify, attenuate, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("direction", ALL)
@@ -59,8 +59,8 @@ def test_said_directions_become_louder_and_all_others_quieter(said):
 
 def test_nothing_is_hushed_where_nothing_is_asked():
     picture = noisy()
-    assert not changed(picture, (), hush=0.0).any()
-    ratio = energy(picture + changed(picture, (), hush=0.3)) / energy(picture)
+    assert not changed(picture, (), attenuate=0.0).any()
+    ratio = energy(picture + changed(picture, (), attenuate=0.3)) / energy(picture)
     assert ratio.max() < 0.85
 
 
@@ -75,7 +75,7 @@ def test_flat_areas_change_little():
 
 def test_lines_stay_where_they_were():
     picture = lines(4)
-    change = changed(picture, (4,), hush=0.0)
+    change = changed(picture, (4,), attenuate=0.0)
     assert np.corrcoef(change.ravel(), (picture - 128).ravel())[0, 1] > 0.9
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from protect.methods.parts.image_stats import traits
+from protect.methods.parts.image_stats import image_attributes
 from protect.verify.countermeasures import COUNTERMEASURES, STANDARD
 from protect.verify.countermeasures.colour_normalisation import MEAN, SPREAD, normalised
 
@@ -20,7 +20,7 @@ def scene(seed, shape=(48, 64)):
 
 
 def looks(pictures):
-    return traits(torch.stack([torch.from_numpy(np.array(p)).permute(2, 0, 1) / 255 for p in pictures]))
+    return image_attributes(torch.stack([torch.from_numpy(np.array(p)).permute(2, 0, 1) / 255 for p in pictures]))
 
 
 @pytest.mark.parametrize("shape", [(48, 64), (31, 20)])
