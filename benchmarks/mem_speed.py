@@ -69,9 +69,9 @@ class Bench:
         self.ours.choice = self.first.clone()
         self.ours.window.keep_noise(self.rows, torch.zeros(self.batch.images.shape, dtype=torch.int8))
 
-    def tokens(self, shuffle: bool = False) -> Tensor:
+    def tokens(self, permute: bool = False) -> Tensor:
         """Rows as the tool draws them, so that both work on the same ones."""
-        return self.ours.tokens(self.batch, self.ours.choice[self.rows], shuffle)
+        return self.ours.tokens(self.batch, self.ours.choice[self.rows], permute)
 
     @torch.no_grad()
     def loss(self, noise: Tensor, tokens: Tensor) -> float:
@@ -92,16 +92,16 @@ class Bench:
 
     def steps(self) -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
         """The baseline's and our form of each step."""
-        ids, mem = self.ours.lexicon.ids.to(self.batch.images.device), self.recipe.mem
+        ids, mem = self.ours.lexicon.ids.to(self.batch.images.device), self.recipe.own
         steps = self.recipe.noise.steps
         return {
             "text": (
-                lambda: self.baseline.text_step(self.batch.images, self.tokens(), ids, mem.candidates),
+                lambda: self.baseline.text_step(self.batch.images, self.tokens(), ids, own.candidates),
                 lambda: self.ours.search_words(self.rows),
             ),
             "image": (
                 lambda: self.baseline.image_step(
-                    self.batch.images, self.noise, lambda: self.tokens(shuffle=True), steps, 8.0
+                    self.batch.images, self.noise, lambda: self.tokens(permute=True), own.steps, 8.0
                 ),
                 lambda: self.ours.move_noise(self.rows),
             ),

@@ -29,11 +29,6 @@ def minimiser(request, small_minimiser):
     return made
 
 
-def permuted_tokens(minimiser, batch):
-    captions = [minimiser.surrogate.encode(text) for text in minimiser._captions(batch, True)]
-    return minimiser.lexicon.rows(captions, minimiser.choice)[0]
-
-
 def test_words_and_noise_are_those_of_the_plain_baseline(minimiser, baseline):
     reference, rows = baseline(minimiser.surrogate), torch.arange(6)
     batch, first, state = minimiser.window.batch(rows), minimiser.choice.clone(), minimiser.random.get_state()
@@ -50,7 +45,7 @@ def test_words_and_noise_are_those_of_the_plain_baseline(minimiser, baseline):
     wanted = reference.image_step(
         batch.images,
         torch.zeros_like(batch.images),
-        lambda: permuted_tokens(minimiser, batch),
+        lambda: minimiser.tokens(batch, minimiser.choice, permute=True),
         minimiser.recipe.own.steps,
         8.0,
     )

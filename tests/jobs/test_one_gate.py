@@ -9,7 +9,7 @@ from PIL import Image
 
 from protect.data.shards import image_member, read_samples
 from protect.jobs.photos.job import make_job, protect_photos
-from protect.jobs.photos.key import EPSILON, ready_protector
+from protect.jobs.photos.key import EPSILON, key_protector
 from protect.jobs.plan import Plan
 from protect.jobs.shard import protect_shard
 from protect.settings.publish import PhotoSettings, PublishSettings
@@ -27,7 +27,7 @@ def through(tmp_path, make_shard):
         plan = Plan((source,), tmp_path / "shard", PublishSettings(on_error="skip"))
         plan.private.mkdir(parents=True)
         with ThreadPoolExecutor(1) as pool:
-            stats = protect_shard(source, plan, ready_protector(7), "run", pool)
+            stats = protect_shard(source, plan, key_protector(7), "run", pool)
         written = [image_member(sample).data for sample in read_samples(plan.target(source))]
         return (written[0] if written else None), "; ".join(error["reason"] for error in stats["errors"])
 

@@ -127,9 +127,9 @@ class Minimiser:
         batch = self.window.batch(rows)
         return Batch(batch.keys, batch.images.to(self.device), batch.captions)
 
-    def tokens(self, batch: Batch, choice: Choice) -> Tokens:
-        """Token rows of captions drawn anew, with these words."""
-        captions = draw_captions(batch, self.random)
+    def tokens(self, batch: Batch, choice: Choice, permute: bool = False) -> Tokens:
+        """Token rows of captions drawn anew, with these words; permuted, the words stay and the captions move."""
+        captions = self._captions(batch, permute)
         return self.lexicon.rows([self.surrogate.encode(caption) for caption in captions], choice)[0]
 
     def _captions(self, batch: Batch, permute: bool) -> list[str]:
