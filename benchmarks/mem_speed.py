@@ -92,8 +92,7 @@ class Bench:
 
     def steps(self) -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
         """The baseline's and our form of each step."""
-        ids, mem = self.ours.lexicon.ids.to(self.batch.images.device), self.recipe.own
-        steps = self.recipe.noise.steps
+        ids, own = self.ours.lexicon.ids.to(self.batch.images.device), self.recipe.own
         return {
             "text": (
                 lambda: self.baseline.text_step(self.batch.images, self.tokens(), ids, own.candidates),
