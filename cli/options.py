@@ -68,8 +68,8 @@ def build(cls: type, values: dict[str, Any]) -> Any:
 
 def _option(field: Field, hint: Any, default: Any, group: str) -> Callable[[Any], Any]:
     name, choices = "--" + field.name.replace("_", "-"), field.metadata["choices"]
-    kinds = [kind for kind in get_args(hint) if kind is not NoneType] if NoneType in get_args(hint) else [hint]
-    kind: Any = kinds[0]
+    may_be_unset = NoneType in get_args(hint)
+    kind: Any = next(one for one in get_args(hint) if one is not NoneType) if may_be_unset else hint
     if get_origin(kind) is tuple:
         kind = CommaList(get_args(kind)[0])
     elif field.name == "method" and not choices:
@@ -78,7 +78,7 @@ def _option(field: Field, hint: Any, default: Any, group: str) -> Callable[[Any]
         kind = click.Choice(list(choices))
     if kind is bool:
         name, kind = f"{name}/--no-{field.name.replace('_', '-')}", None
-    elif len(get_args(hint)) > len(kinds):
+    elif may_be_unset:
         kind = OrNone(kind)
     text: Any = field.metadata["unset"] or False if default is None else True
     if isinstance(default, tuple):

@@ -24,31 +24,36 @@ class VerifySettings:
     batch: int = knob(128, "pairs in a batch")
     learning_rate: float = knob(1e-3, "peak of the one-cycle schedule")
     weight_decay: float = knob(0.2, "AdamW's weight decay, on matrices only")
-    limit: int | None = knob(None, "train on the first so many pairs only  [default: all]")
-    size: int | None = knob(None, "training resolution in pixels  [default: the model's own]")
+    limit: int | None = knob(None, "train on the first so many pairs only", unset="all")
+    size: int | None = knob(None, "training resolution in pixels", unset="the model's own")
     augment: str = knob("openclip", "the attackers' training transform, the same in every row", AUGMENTS)
     pretrained: str | None = knob(
-        None, "weights that attackers start from: an open_clip tag or a checkpoint  [default: from scratch]"
+        None, "weights that attackers start from: an open_clip tag or a checkpoint", unset="from scratch"
     )
     countermeasures: tuple[str, ...] = knob(
         ("standard",), "what attackers try: standard, all, none or names; clean:NAME applies NAME to clean files"
     )
     clip: str | None = knob(
-        None, "weights for the row clip-score: MODEL:WEIGHTS of open_clip or a Hugging Face folder"
+        None,
+        "weights for the row clip-score: MODEL:WEIGHTS of open_clip or a Hugging Face folder",
+        unset="row left out",
     )
-    vae: str | None = knob(None, "weights for the row vae: a TorchScript file, picture to picture")
+    vae: str | None = knob(
+        None, "weights for the row vae: a TorchScript file, picture to picture", unset="row left out"
+    )
     mix: tuple[float, ...] = knob((0.5,), "protected shares of training sets that are clean otherwise")
-    require: str | None = knob(None, "exit with 1 unless the weakest row meets this, for example gain<=0.2")
-    budget: float | None = knob(
-        None, "leave out optional rows, seeds and epochs to finish in so many minutes  [default: run all]"
+    require: str | None = knob(
+        None, "exit with 1 unless the weakest row meets this, for example gain<=0.2", unset="no limit"
     )
-    jobs: int | None = knob(None, "trainings at a time, one core each  [default: one for every core]")
+    budget: float | None = knob(
+        None, "leave out optional rows, seeds and epochs to finish in so many minutes", unset="run all"
+    )
+    jobs: int | None = knob(None, "trainings at a time, one core each", unset="one for every core")
     device: str = knob("auto", "auto, cpu, cuda, cuda:N or mps")
 
     def __post_init__(self) -> None:
         among_choices(self)
-        positive(self, "epochs", "seeds", "learning_rate")
-        positive(self, *(name for name in ("limit", "size", "budget", "jobs") if getattr(self, name) is not None))
+        positive(self, "epochs", "seeds", "learning_rate", "limit", "size", "budget", "jobs")
         if self.batch < 2:
             raise ValueError(f"batch: expected at least 2 pairs (the loss contrasts them), got {self.batch}")
         if self.weight_decay < 0:
