@@ -9,7 +9,7 @@ NAMES = {  # extensions
     "movie": "mov mp4 m4v avi 3gp 3g2 mkv webm mpg mpeg mts m2ts wmv insv lrv",
 }
 PICTURE_NAMES, RAW_NAMES, MOVIE_NAMES = (frozenset(f".{name}" for name in NAMES[k].split()) for k in NAMES)
-SIDECAR_NAMES = frozenset({".txt", ".json", ".xmp"})
+SIDECAR_NAMES = frozenset({".txt", ".caption", ".text", ".json", ".xmp"})
 HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 
 REFUSED = {

@@ -16,11 +16,21 @@ from protect.data.file_types import (
     SIDECAR_NAMES,
     kind_of,
 )
+from protect.data.sidecar_names import Owners, owners_of, takeout_title
 from protect.files import HOME
 
 CAPTIONS = "captions.csv"
+LISTS = (
+    CAPTIONS,
+    "captions.jsonl",
+    "captions.json",
+    "metadata.csv",
+    "metadata.jsonl",
+    "metadata.json",
+    "exiftool.json",
+)
 HIDDEN = ("thumbs.db", "desktop.ini", "ehthumbs.db")
-TAKEOUT = ".supplemental-metadata"  # what Google Takeout puts between a photo's name and .json
+LONGEST = 1 << 20  # bytes of a text file that are read
 
 
 @dataclass(frozen=True)
@@ -28,7 +38,7 @@ class Entry:
     """One file (or a folder that is not entered), by its path below the source, with forward slashes.
 
     `kind` is photo, sidecar, skipped or failed; `reason` says why, of a sidecar whose it is. `sidecars` are
-    the names of the text files that belong to a photo.
+    the names of the text files that speak of a photo, `borrowed` those of them that belong to another one.
     """
 
     name: str
@@ -36,6 +46,7 @@ class Entry:
     kind: str
     reason: str = ""
     sidecars: tuple[str, ...] = ()
+    borrowed: tuple[str, ...] = ()
 
 
 def walk(source: Path, avoid: Path | None = None) -> Iterator[Entry]:
@@ -105,44 +116,63 @@ def _closed(item: os.DirEntry, path: Path, root: Path, seen: set[tuple[int, int]
 
 def _files(items: list[os.DirEntry], prefix: str) -> Iterator[Entry]:
     """The files of one folder."""
-    looked = {item.name: _look(item, prefix) for item in items}
+    looked = {item.name: _look(item) for item in items}
+    paths = {item.name: item.path for item in items}
     photos = [name for name, (kind, _) in looked.items() if kind == "photo"]
-    owners = _owners(photos, [name for name, (kind, _) in looked.items() if kind == "sidecar"])
+    texts = [name for name, (kind, _) in looked.items() if kind == "sidecar" and _extension(name) in SIDECAR_NAMES]
+    owners = owners_of(photos, texts, lambda name: takeout_title(_head(paths[name])))
+    read: dict[str, list[str]] = {}
+    for text, names in owners.items():
+        for name in names:
+            read.setdefault(name, []).append(text)
     stems = {name.rpartition(".")[0]: name for name in photos}
     for item in items:
         name, (kind, reason) = item.name, looked[item.name]
-        if kind == "sidecar" and name in owners:
-            reason = f"text beside {owners[name]}"
-        elif kind == "sidecar":
-            kind, reason = "skipped", "not a picture"
+        if kind == "sidecar":
+            kind, reason = _text(name, owners, prefix)
         elif reason == REFUSED["MOVIE"] and name.rpartition(".")[0] in stems:
             reason = f"the movie of the live photo {stems[name.rpartition('.')[0]]}: not protected, do not publish it"
-        texts = tuple(text for text, owner in owners.items() if owner == name) if kind == "photo" else ()
-        yield Entry(prefix + name, Path(item.path), kind, reason, texts)
+        sidecars = tuple(read.get(name, ()))
+        borrowed = tuple(text for text in sidecars if owners[text][0] != name)
+        yield Entry(prefix + name, Path(item.path), kind, reason, sidecars, borrowed)
 
 
-def _owners(photos: list[str], texts: list[str]) -> dict[str, str]:
-    """The photo that each text file belongs to: NAME.jpg.txt or NAME.txt; of several the first."""
-    whole = set(photos)
-    stems: dict[str, str] = {}
-    for name in photos:
-        stems.setdefault(name.rpartition(".")[0] or name, name)
-    owners = {}
-    for text in texts:
-        stem = text.rpartition(".")[0].removesuffix(TAKEOUT)
-        owner = stem if stem in whole else stems.get(stem)
-        if owner is not None:
-            owners[text] = owner
-    return owners
+def _text(name: str, owners: Owners, prefix: str) -> tuple[str, str]:
+    """Kind and reason of a file that may hold a caption."""
+    if name in owners:
+        return "sidecar", f"text beside {' and '.join(owners[name])}"
+    if is_list(name):
+        return "skipped", "the list of captions" if is_main_list(prefix + name) else "looked through for captions"
+    return "skipped", "a text that goes with no photo here"
 
 
-def _look(item: os.DirEntry, prefix: str) -> tuple[str, str]:
+def is_list(name: str) -> bool:
+    """Whether a file of this name may hold the captions of its folder."""
+    return name.lower() in LISTS
+
+
+def is_main_list(name: str) -> bool:
+    """Whether it is the list that must be one: captions.csv in the folder of photos itself."""
+    return name.lower() == CAPTIONS
+
+
+def _head(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(LONGEST)
+    except OSError:
+        return b""
+
+
+def _extension(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
+
+
+def _look(item: os.DirEntry) -> tuple[str, str]:
     """Kind and reason of one file, by its name and first bytes."""
-    extension = os.path.splitext(item.name)[1].lower()
+    extension = _extension(item.name)
     if item.name.startswith(".") or item.name.lower() in HIDDEN:
         return "skipped", "hidden file"
-    if not prefix and item.name.lower() == CAPTIONS:
-        return "skipped", "the list of captions"
     try:
         about = item.stat()
         if not stat.S_ISREG(about.st_mode):
@@ -162,4 +192,5 @@ def _look(item: os.DirEntry, prefix: str) -> tuple[str, str]:
         return "skipped", REFUSED[kind or "MOVIE"]
     if extension in PICTURE_NAMES:
         return "failed", f"expected a picture, found {'bytes ' + head[:8].hex() if head else 'an empty file'}"
-    return ("sidecar", "") if extension in SIDECAR_NAMES else ("skipped", "not a picture")
+    is_text = extension in SIDECAR_NAMES or is_list(item.name)
+    return ("sidecar", "") if is_text else ("skipped", "not a picture")

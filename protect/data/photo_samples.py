@@ -6,8 +6,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from protect.data.caption_lists import read_list
 from protect.data.images import ImageError
-from protect.data.photo_captions import find_caption, read_list, sidecar_texts
+from protect.data.photo_captions import find_caption, sidecar_texts
 from protect.data.photo_files import Unsuited, read_still
 from protect.data.photo_folder import walk
 from protect.data.pictures import shown

@@ -7,7 +7,7 @@ import pytest
 
 from protect.data.metadata.metadata import Metadata
 from protect.data.metadata.xmp import PROHIBITED, read_xmp, write_xmp
-from protect.data.photo_captions import CaptionsError, album_of, find_caption, new_sidecars, read_list, sidecar_texts
+from protect.data.photo_captions import album_of, find_caption, new_sidecars, sidecar_texts
 from protect.data.photo_folder import Entry
 from protect.jobs.photos.records import PhotoRecord, write_list
 from protect.settings.publish import CAPTION_PLACES, PhotoSettings
@@ -61,6 +61,12 @@ def test_places_that_are_empty_are_passed_over(tmp_path):
         ("Untitled album (3)/a.jpg", ""),
         ("Camera Roll/a.jpg", ""),
         ("3 cats/a.jpg", "3 cats"),
+        ("Photos from 2023/a.jpg", ""),
+        ("Fotos von 2023/a.jpg", ""),
+        ("Google Photos/a.jpg", ""),
+        ("2023\u5e74\u306e\u5199\u771f/a.jpg", ""),
+        ("Photos from Rome/a.jpg", "Photos from Rome"),
+        ("Photos Rome 2023/a.jpg", "Photos Rome 2023"),
         ("a.jpg", ""),
         ("b\udcff c/a.jpg", "b c"),
     ],
@@ -75,22 +81,33 @@ def test_the_albums_name(name, album):
 def test_sidecars_are_read_and_written_alike(tmp_path):
     texts = {
         "a.txt": "first line\r\n second\n".encode("utf-8-sig"),
+        "a.caption": b"for training",
         "a.jpg.json": json.dumps({"title": "a.jpg", "description": "in json", "geoData": {"latitude": 1}}).encode(),
         "a.xmp": write_xmp(("dc:title", "photoshop:Headline"), "in xmp", {"dc:rights": ("Ann",)}, False),
-        "a.JSON": b'["no object"]',
+        "a.JSON": b"[5]",
     }
     for name, data in texts.items():
         (tmp_path / name).write_bytes(data)
     photo = entry(tmp_path, *texts)
     found = sidecar_texts(photo)
-    assert found == {"a.txt": "first line second", "a.jpg.json": "in json", "a.JSON": "", "a.xmp": "in xmp"}
+    assert found == {
+        "a.txt": "first line second", "a.caption": "for training", "a.jpg.json": "in json", "a.JSON": "",
+        "a.xmp": "in xmp",
+    }  # fmt: skip
     assert next(iter(found)) == "a.txt"
     files = new_sidecars(photo, found, "new \u00fc", PhotoSettings())
-    assert files["a.txt"] == "new \u00fc\n".encode()
+    assert files["a.txt"] == files["a.caption"] == "new \u00fc\n".encode()
     assert json.loads(files["a.jpg.json"]) == {"description": "new \u00fc"}
     packet = read_xmp(files["a.xmp"])
     assert packet == {"dc:title": ("new \u00fc",), "photoshop:Headline": ("new \u00fc",), "dc:rights": ("Ann",)}
     assert PROHIBITED.encode() in files["a.xmp"] and set(files) == set(texts) - {"a.JSON"}
+
+
+def test_a_borrowed_text_is_read_and_left_to_its_owner(tmp_path):
+    (tmp_path / "a.txt").write_text("of both")
+    photo = Entry("a.png", tmp_path / "a.png", "photo", "", ("a.txt",), ("a.txt",))
+    assert sidecar_texts(photo) == {"a.txt": "of both"}
+    assert new_sidecars(photo, {"a.txt": "of both"}, "new", PhotoSettings()) == {}
 
 
 @pytest.mark.parametrize(
@@ -112,31 +129,7 @@ def test_sidecars_of_all_qualities(tmp_path, name, data, text):
     assert sidecar_texts(entry(tmp_path, name)) == {name: text}
 
 
-# --- captions.csv
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "file,caption\na.jpg,one\nsub/b.jpg,\"two, and \"\"more\"\"\"\n",
-        "Caption;SourceFile\r\none;./a.jpg\r\n\"two, and \"\"more\"\"\";sub\\b.jpg\r\n",
-        "filename\tplace\tdescription\na.jpg\tRome\tone\nsub/b.jpg\t\ttwo, and \"more\"\n",
-        "a.jpg,one\nsub/b.jpg,\"two, and \"\"more\"\"\"\n",
-        "\ufefffile,caption\n\na.jpg,one\nsub/b.jpg,\"two,\nand \"\"more\"\"\"\nshort\n",
-    ],
-)  # fmt: skip
-def test_lists_of_all_forms(tmp_path, text):
-    (tmp_path / "Captions.CSV").write_text(text, "utf-8")
-    assert read_list(tmp_path) == {"a.jpg": "one", "sub/b.jpg": 'two, and "more"'}
-
-
-def test_no_list_an_empty_list_and_a_broken_one(tmp_path):
-    assert read_list(tmp_path) == {}
-    (tmp_path / "captions.csv").write_text("")
-    assert read_list(tmp_path) == {}
-    (tmp_path / "captions.csv").write_text("just words\n")
-    with pytest.raises(CaptionsError, match="expected the columns file and caption"):
-        read_list(tmp_path)
+# --- what is written
 
 
 def test_the_list_that_is_written(tmp_path):

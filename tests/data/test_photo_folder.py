@@ -101,10 +101,19 @@ def test_text_files_belong_to_the_photo_of_their_name(folder):
     })  # fmt: skip
     entries = found(root)
     assert set(entries["a.jpg"].sidecars) == {"a.txt", "a.jpg.json", "a.XMP"}
-    assert entries["b.heic"].sidecars == ("b.txt",) and entries["b.jpg"].sidecars == ()
+    assert entries["b.heic"].sidecars == entries["b.jpg"].sidecars == entries["b.jpg"].borrowed == ("b.txt",)
+    assert entries["b.heic"].borrowed == () and entries["b.txt"].reason == "text beside b.heic and b.jpg"
     assert entries["c.jpg"].sidecars == ("c.jpg.supplemental-metadata.json",)
     assert (entries["a.txt"].kind, entries["a.txt"].reason) == ("sidecar", "text beside a.jpg")
     assert entries["alone.txt"].kind == entries["sub/a.txt"].kind == "skipped"
+
+
+def test_lists_are_no_sidecars_unless_a_photo_has_their_name(folder):
+    root = folder({name: b"{}" for name in ("captions.csv", "metadata.csv", "metadata.jsonl", "metadata.json")})
+    (root / "a.jpg").write_bytes(JPEG)
+    assert {entry.kind for name, entry in found(root).items() if name != "a.jpg"} == {"skipped"}
+    (root / "metadata.jpg").write_bytes(JPEG)
+    assert found(root)["metadata.jpg"].sidecars == ("metadata.json",)
 
 
 def test_the_movie_of_a_live_photo_is_named_as_such(folder):

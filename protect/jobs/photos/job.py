@@ -12,7 +12,8 @@ from functools import cached_property
 from pathlib import Path
 
 from protect import __version__
-from protect.data.photo_captions import find_caption, read_list, sidecar_texts
+from protect.data.caption_lists import read_list
+from protect.data.photo_captions import find_caption, sidecar_texts
 from protect.data.photo_files import Unsuited, read_head
 from protect.data.photo_folder import Entry, walk
 from protect.files import HOME, write_whole
