@@ -128,7 +128,8 @@ def _is_shown(path: Path, record: PhotoRecord) -> bool:
 
 
 def _is_newer(made: Path, photo: Path) -> bool:
-    return made.exists() and made.stat().st_mtime_ns >= photo.stat().st_mtime_ns
+    """By the time the photo was written, which its own time does not tell: that is its original's."""
+    return made.exists() and made.stat().st_mtime_ns >= photo.stat().st_ctime_ns
 
 
 def _smaller(path: Path, longest: int) -> bytes:

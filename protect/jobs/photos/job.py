@@ -3,9 +3,10 @@
 import errno
 import hashlib
 import json
+import os
 import time
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -181,14 +182,27 @@ def protect_entry(job: PhotoJob, entry: Entry, before: PhotoRecord | None = None
         return _closed(job, PhotoRecord(entry.name, "failed", reason_of(error)), before)
     try:
         made.write(job.out)
+        _keep_times(job, entry, (entry.path.name, *made.sidecars))
+        record = replace(made.record, stamp=stamp, original=entry.path.stat().st_size)
     except OSError as error:
         if _out_is_lost(job.out, error):
             raise
         return _closed(job, PhotoRecord(entry.name, "failed", f"cannot be written: {reason_of(error)}"), before)
-    record = replace(made.record, stamp=stamp, seconds=round(time.perf_counter() - begin, 3))
+    notes = [record.reason] if record.reason else []
+    if entry.borrowed:
+        notes.append(f"its text is written with the photo that {' and '.join(entry.borrowed)} belongs to")
+    record = replace(record, reason="; ".join(notes), seconds=round(time.perf_counter() - begin, 3))
     append_record(job.out, record)
     make_pictures(job.out, job.source, record)
     return record
+
+
+def _keep_times(job: PhotoJob, entry: Entry, names: Iterable[str]) -> None:
+    """The files of a photo are as old as its originals: a photo without a date in it is sorted by that."""
+    for name in names:
+        source = entry.path.with_name(name).stat()
+        with suppress(OSError):  # some shares allow no times
+            os.utime((job.out / entry.name).with_name(name), ns=(source.st_atime_ns, source.st_mtime_ns))
 
 
 def reason_of(error: Exception) -> str:

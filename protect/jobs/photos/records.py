@@ -21,6 +21,7 @@ class PhotoRecord:
     `name` is the path below the folder, with forward slashes; epsilon and linf are in 255ths, psnr in dB,
     width and height those of the written picture. `lowered`: the quality floor lowered epsilon. `stamp` says
     what the file was made from, `written` (bytes) how long it is; by both the next run knows that it is done.
+    `original` (bytes) is how long the photo's own file is.
     """
 
     name: str
@@ -40,6 +41,7 @@ class PhotoRecord:
     seconds: float = 0.0
     stamp: str = ""
     written: int = 0
+    original: int = 0
 
     @classmethod
     def from_dict(cls, values: Any) -> "PhotoRecord":

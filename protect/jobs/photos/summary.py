@@ -17,6 +17,8 @@ from protect.settings.publish import STRENGTHS
 
 PROBE = 3  # photos a dry run protects in memory to estimate time
 NAMED = 20  # files named in a summary, at most
+UNITS = ("bytes", "kB", "MB", "GB")
+GROWTH = 2.0  # times its own size, from which on a file is named
 
 
 def readable(name: str) -> str:
@@ -33,8 +35,21 @@ def status_line(record: PhotoRecord, fresh: bool = True) -> str:
     if not fresh:
         return f"done before: {name}"
     about = f"epsilon {record.epsilon:g}, SSIM {record.ssim:.3f}, {record.seconds:.1f} s"
-    notes = [readable(record.reason), "epsilon lowered to keep the photo's looks" if record.lowered else ""]
+    grown = f"grew from {size_text(record.original)} to {size_text(record.written)}" if has_grown(record) else ""
+    notes = [readable(record.reason), grown, "epsilon lowered to keep the photo's looks" if record.lowered else ""]
     return "; ".join([f"protected: {name}: {about}", *filter(None, notes)])
+
+
+def has_grown(record: PhotoRecord) -> bool:
+    """Whether a file is more than GROWTH times as long as its original: noise cannot be packed."""
+    return record.written > GROWTH * record.original > 0
+
+
+def size_text(count: int) -> str:
+    """Bytes as a person reads them."""
+    power = min(3, (len(str(count)) - 1) // 3)
+    size = count / 1000**power
+    return f"{size:.3g} {UNITS[power]}" if size < 100 else f"{size:.0f} {UNITS[power]}"
 
 
 def summary(out: Path, records: Sequence[PhotoRecord]) -> dict[str, Any]:
@@ -47,6 +62,7 @@ def summary(out: Path, records: Sequence[PhotoRecord]) -> dict[str, Any]:
         "skipped": counts["skipped"],
         "failed": counts["failed"],
         "lowered": sum(record.lowered for record in protected),
+        "grown": sum(map(has_grown, protected)),
         "without_caption": sum(record.suggested for record in protected),
         "psnr": round(fmean(r.psnr for r in protected), 2) if protected else None,
         "ssim": round(fmean(r.ssim for r in protected), 4) if protected else None,
@@ -67,11 +83,23 @@ def _lines(total: dict[str, Any], records: Sequence[PhotoRecord], out: Path) -> 
         yield f"{total['without_caption']} photos had no caption: the texts in the list are suggestions"
     if total["lowered"]:
         yield f"{total['lowered']} photos got less noise than asked for, to keep their looks"
+    yield from _grown([record for record in records if record.status == "protected" and has_grown(record)])
     movies = sum(record.reason.find("a movie") >= 0 or "the movie of" in record.reason for record in records)
     if movies:
         yield f"movies cannot be protected (here {movies}): do not publish them beside the photos"
     yield from _named(total["failures"])
     yield f"never publish {out / HOME / 'private'}: it undoes the protection"
+
+
+def _grown(records: Sequence[PhotoRecord]) -> Iterable[str]:
+    if not records:
+        return
+    yield f"{len(records)} files are more than twice as long as before, since noise cannot be packed without loss:"
+    for record in sorted(records, key=lambda record: record.original - record.written)[:NAMED]:
+        yield f"  {readable(record.name)}: {size_text(record.original)} to {size_text(record.written)}"
+    if len(records) > NAMED:
+        yield f"  ... and {len(records) - NAMED} more"
+    yield "  to keep them short, save screenshots and scans as JPEG first; for photos use --quality 80"
 
 
 def _named(failures: Sequence[dict[str, str]]) -> Iterable[str]:

@@ -26,7 +26,7 @@ from protect.jobs.photos.key import EPSILON, key_protector, own_key, own_words
 from protect.jobs.photos.leaks import scan_photos
 from protect.jobs.photos.photo import noise_of, protect_photo
 from protect.jobs.photos.records import PhotoRecord, append_record, read_records, records_path, write_records
-from protect.jobs.photos.summary import estimate, status_line, summary
+from protect.jobs.photos.summary import estimate, size_text, status_line, summary
 from protect.methods.instant_settings import ATTRIBUTE_WORDS
 from protect.methods.parts.keywords import Vocabulary
 from protect.methods.recipe import Recipe
@@ -618,6 +618,65 @@ def test_a_broken_list_of_captions_stops_before_anything_is_written(tmp_path):
     with pytest.raises(PlanError):
         make_job(tmp_path / "in", tmp_path / "in", SEED)
     assert not (tmp_path / "out").exists()
+
+
+# --- times and sizes
+
+
+def test_files_are_as_old_as_their_originals(three):
+    root, out = three
+    (root / "a.txt").write_text("a caption")
+    for path in root.iterdir():
+        os.utime(path, (1_500_000_000, 1_500_000_000.25))
+    run(root, out)
+    assert {path.stat().st_mtime for path in (*out.glob("*.jpg"), out / "a.txt")} == {1_500_000_000.25}
+    assert run(root, out)[1] == []
+
+
+def test_the_gallery_follows_a_photo_of_an_old_date(three, photo_bytes):
+    root, out = three
+
+    def small():
+        return [path.read_bytes() for path in sorted((out / "_protect/private/gallery").glob("*.jpg"))]
+
+    run(root, out)
+    before = small()
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        (root / name).write_bytes(photo_bytes(seed=9, size=(80, 60)))
+        os.utime(root / name, (1_000_000_000, 1_000_000_000))
+    run(root, out)
+    assert len(small()) == 3 and not set(small()) & set(before)
+
+
+def test_files_that_grow_more_than_twice_are_named_with_the_cure(tmp_path, photo_bytes):
+    root = tmp_path / "in"
+    root.mkdir()
+    Image.new("RGB", (320, 240), (250, 250, 252)).save(root / "shot.webp", lossless=True)
+    (root / "photo.jpg").write_bytes(photo_bytes(size=(320, 240), quality=95))
+    records, _ = run(root, tmp_path / "out")
+    total = summary(tmp_path / "out", list(records.values()))
+    record = records["shot.webp"]
+    assert record.original == (root / "shot.webp").stat().st_size and record.written > 2 * record.original
+    assert total["grown"] == 1 and "shot.webp: " in total["text"] and "--quality 80" in total["text"]
+    assert "photo.jpg: " not in total["text"] and "grew from" in status_line(record)
+
+
+def test_a_text_of_two_photos_is_read_by_both_and_written_with_the_first(tmp_path, photo_bytes):
+    root = tmp_path / "in"
+    root.mkdir()
+    (root / "two.jpg").write_bytes(photo_bytes(seed=1))
+    (root / "two.png").write_bytes(photo_bytes("PNG", seed=2))
+    (root / "two.txt").write_text(CLEAN)
+    records, _ = run(root, tmp_path / "out")
+    assert all(record.caption.endswith(CLEAN) for name, record in records.items() if name != "two.txt")
+    assert (tmp_path / "out/two.txt").read_text().strip() == records["two.jpg"].caption
+    assert "two.txt" in records["two.png"].reason and records["two.jpg"].reason == ""
+    assert list(scan_photos(tmp_path / "out")) == []
+
+
+def test_sizes_as_a_person_reads_them():
+    assert [size_text(count) for count in (0, 999, 24_300, 999_999, 1_048_576, 2_500_000_000)] == [
+        "0 bytes", "999 bytes", "24.3 kB", "1000 kB", "1.05 MB", "2.5 GB"]  # fmt: skip
 
 
 # --- records, samples, summaries
