@@ -67,7 +67,7 @@ class Bench:
         """Words, noise and random numbers as at the start."""
         self.ours.random.manual_seed(0)
         self.ours.choice = self.first.clone()
-        self.ours.window.keep_noise(self.rows, torch.zeros(self.batch.images.shape, dtype=torch.int8))
+        self.ours.window.store_noise(self.rows, torch.zeros(self.batch.images.shape, dtype=torch.int8))
 
     def tokens(self, permute: bool = False) -> Tensor:
         """Rows as the tool draws them, so that both work on the same ones."""

@@ -18,19 +18,19 @@ def inspect(out: Path, samples: int, seed: int, as_json: bool) -> int:
     """Read the OUT of `protect shards` again: a table, a contact sheet PNG, and what still leads to the originals."""
     from protect.jobs.inspection import inspect_run
 
-    found = inspect_run(out, samples, seed)
+    result = inspect_run(out, samples, seed)
     if as_json:
-        leaks = [vars(leak) for leak in found.leaks]
-        print_json({"shards": found.rows, "contact_sheet": found.sheet and str(found.sheet), "leaks": leaks})
-        return 1 if found.leaks else 0
+        leaks = [vars(leak) for leak in result.leaks]
+        print_json({"shards": result.rows, "contact_sheet": result.sheet and str(result.sheet), "leaks": leaks})
+        return 1 if result.leaks else 0
     click.echo("  ".join(name.rjust(max(9, len(name))) for name in COLUMNS))
-    for row in found.rows:
+    for row in result.rows:
         click.echo("  ".join(_cell(row[name]).rjust(max(9, len(name))) for name in COLUMNS))
-    click.echo(f"contact sheet: {found.sheet or 'none, the originals are not where they were'}")
-    click.echo(f"leaks: {len(found.leaks) or 'none found'}")
-    for leak in found.leaks[:20]:
+    click.echo(f"contact sheet: {result.sheet or 'none, the originals are not where they were'}")
+    click.echo(f"leaks: {len(result.leaks) or 'none found'}")
+    for leak in result.leaks[:20]:
         click.echo(f"  {leak.shard} {leak.key}: {leak.kind}: {leak.detail}")
-    return 1 if found.leaks else 0
+    return 1 if result.leaks else 0
 
 
 def _cell(value: object) -> str:

@@ -158,15 +158,15 @@ def recipe_options(command: Any) -> Any:
 def _own_options() -> dict[str, list[tuple[Field, Any]]]:
     """The methods' own fields with their types, by the heading that names the methods that have them."""
     users: dict[str, list[str]] = {}
-    found: dict[str, tuple[Field, Any]] = {}
+    known: dict[str, tuple[Field, Any]] = {}
     for name, method in METHODS.items():
         hints = get_type_hints(method.settings)
         for field in fields(method.settings):
             users.setdefault(field.name, []).append(name)
-            found.setdefault(field.name, (field, hints[field.name]))
+            known.setdefault(field.name, (field, hints[field.name]))
     groups: dict[str, list[tuple[Field, Any]]] = {}
     for name, methods in users.items():
-        groups.setdefault(f"Only with {' and '.join(methods)}", []).append(found[name])
+        groups.setdefault(f"Only with {' and '.join(methods)}", []).append(known[name])
     return groups
 
 

@@ -47,8 +47,8 @@ def unlearn(model, weights, audit, before, out, retrained, as_json, quiet, **val
         from protect.unlearn.audit import audit_model
         from protect.unlearn.audit import to_text as audit_text
 
-        found = audit_model(model, weights, pairs["forget"], pairs["forget_test"], settings, before, out)
-        return print_json(asdict(found)) if as_json else click.echo(audit_text(found))
+        report = audit_model(model, weights, pairs["forget"], pairs["forget_test"], settings, before, out)
+        return print_json(asdict(report)) if as_json else click.echo(audit_text(report))
     if out is None:
         raise click.UsageError("expected -o OUT, found none; name a folder for the model")
     from protect.unlearn.report import save, to_text

@@ -36,8 +36,8 @@ def verify(clean, protected, test, arms, out, cheap, as_json, **values):
         raise click.UsageError("--require: expected a comparison that trains, got --cheap; drop one of them")
     progress = partial(click.echo, err=True)
     if cheap:
-        found = check(clean, protected, settings, out, progress)
+        result = check(clean, protected, settings, out, progress)
     else:
-        found = compare(clean, protected, test, settings, further, out, progress)
-    click.echo(to_json(to_dict(found)).rstrip() if as_json else to_text(found))
-    return 0 if found.passed else 1
+        result = compare(clean, protected, test, settings, further, out, progress)
+    click.echo(to_json(to_dict(result)).rstrip() if as_json else to_text(result))
+    return 0 if result.passed else 1

@@ -96,9 +96,9 @@ def _normalised(model: HuggingFace, folder: Path) -> HuggingFace:
     """With the mean and deviation of the folder's preprocessor, where it names them (SigLIP's are not CLIP's)."""
     path = folder / "preprocessor_config.json"
     if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8"))
         for name in ("mean", "std"):
-            values = found.get(f"image_{name}")
+            values = config.get(f"image_{name}")
             if values is not None:
                 getattr(model, name).copy_(torch.tensor(values).view(1, 3, 1, 1))
     return model

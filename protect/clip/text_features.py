@@ -33,8 +33,8 @@ def text_features(surrogate: DualEncoder, tokens: Tokens, shared: Int[Tensor, " 
     described = torch.cat([begins[:, None], lengths[:, None], tokens * there], dim=1)
     rows, inverse = described.unique(dim=0, return_inverse=True)  # in order of their beginnings and lengths
     with surrogate.precision():
-        found = _features(surrogate, rows[:, 2:], rows[:, 0], rows[:, 1])
-    return F.normalize(found.float(), dim=-1)[inverse]
+        features = _features(surrogate, rows[:, 2:], rows[:, 0], rows[:, 1])
+    return F.normalize(features.float(), dim=-1)[inverse]
 
 
 def text_from(surrogate: DualEncoder, embeddings: Float[Tensor, "batch length width"], tokens: Tokens) -> Features:

@@ -16,8 +16,8 @@ def trigger_survives(caption: str, words: Words, style: str) -> bool:
     encode = _encoder()
     kept = encode(caption)[: CONTEXT - 2]
     trigger = encode(" ".join(f"#{word}" for word in words) if style == "hashtags" else " ".join(words))
-    found = kept[: len(trigger)] if style == "prefix" else kept[-len(trigger) :]
-    return found == trigger
+    standing = kept[: len(trigger)] if style == "prefix" else kept[-len(trigger) :]
+    return standing == trigger
 
 
 @cache

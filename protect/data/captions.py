@@ -117,16 +117,16 @@ def _text(sample: Sample, member: Member) -> str:
 
 def _json_fields(sample: Sample) -> list[dict[str, Any]]:
     """The JSON object of a sample, if it has one."""
-    found = []
+    parsed = []
     for member in sample.members:
         if _extension(member) == "json":
             try:
-                found.append(json.loads(_text(sample, member).removeprefix(BOM)))
+                parsed.append(json.loads(_text(sample, member).removeprefix(BOM)))
             except (json.JSONDecodeError, RecursionError) as error:
                 raise CaptionError(
                     f"{sample.key}: expected JSON in {member.name}, found {error}; mend or remove the file"
                 ) from error
-    return [fields for fields in found if isinstance(fields, dict)]
+    return [fields for fields in parsed if isinstance(fields, dict)]
 
 
 def _holds(value: Any) -> bool:

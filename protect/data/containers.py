@@ -76,8 +76,8 @@ def _jpeg_blocks(data: bytes) -> Iterator[tuple[str, bytes]]:
         if 0xE0 <= marker <= 0xEF or marker == 0xFE:
             yield "COM" if marker == 0xFE else f"APP{marker - 0xE0}", body
         if marker == 0xDA:
-            found = ENTROPY_END.search(data, at)
-            at = found.start() if found else len(data)
+            marker_at = ENTROPY_END.search(data, at)
+            at = marker_at.start() if marker_at else len(data)
 
 
 def _png_blocks(data: bytes) -> Iterator[tuple[str, bytes]]:

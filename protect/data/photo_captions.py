@@ -80,8 +80,8 @@ def _sidecar_text(path: Path, photo: str) -> str:
         case ".json":
             return json_caption(data, photo)
         case ".xmp":
-            found = read_xmp(data)
-            return next((one_line(found[name][0]) for name in XMP_CAPTIONS if name in found), "")
+            properties = read_xmp(data)
+            return next((one_line(properties[name][0]) for name in XMP_CAPTIONS if name in properties), "")
     return one_line(decoded(data))
 
 

@@ -140,10 +140,10 @@ def _damage(kind: str, error: Exception, file: io.BufferedIOBase) -> ImageError:
 def pillow_heif() -> ModuleType:
     """The reader and writer of HEIC, an extra."""
     try:
-        import pillow_heif as found
+        import pillow_heif as module
     except ImportError:
         raise ImportError("HEIC and HEIF need pillow-heif: pip install 'protect-pairs[heic]'") from None
-    return found
+    return module
 
 
 def _check_suited(image: ImageFile.ImageFile, kind: str) -> None:
@@ -181,8 +181,8 @@ def _still(image: ImageFile.ImageFile, kind: str, data: bytes, file: Any) -> Sti
 
 def _dpi(image: ImageFile.ImageFile, metadata: Metadata) -> tuple[float, float] | None:
     """Pixels an inch by the file's own head, else by its EXIF."""
-    found = dpi_of(image.info) or dpi_of({"dpi": exif.dpi(metadata.exif)})
-    return found[::-1] if found and metadata.orientation > 4 else found
+    value = dpi_of(image.info) or dpi_of({"dpi": exif.dpi(metadata.exif)})
+    return value[::-1] if value and metadata.orientation > 4 else value
 
 
 def _coding(data: bytes, options: dict[str, Any], icc: bytes | None) -> list[str]:

@@ -44,17 +44,17 @@ def find_shards(sources: Sequence[str]) -> list[Path]:
     Raises ShardError when one is missing or of another type, a folder holds none, or two would share an
     output name.
     """
-    found: dict[str, Path] = {}
+    by_stem: dict[str, Path] = {}
     for source in sources:
         for shard in _expand(source):
-            other = found.setdefault(shard_stem(shard), shard)
+            other = by_stem.setdefault(shard_stem(shard), shard)
             if other is not shard:
                 raise ShardError(
                     f"shards: expected each name once, found {other} and {shard}; protect them in two runs"
                 )
-    if not found:
+    if not by_stem:
         raise ShardError("shards: expected a folder, a tar or a brace range, found nothing; name at least one")
-    return list(found.values())
+    return list(by_stem.values())
 
 
 def _expand(source: str) -> list[Path]:

@@ -41,8 +41,8 @@ def _tiff(file: BufferedIOBase) -> str:
     if numbers[COLORS] in COLOR_NAMES:
         return f"a TIFF in {COLOR_NAMES[int(numbers[COLORS] or 0)]}"
     if numbers[COMPRESSION] not in READ:
-        found = COMPRESSIONS.get(int(numbers[COMPRESSION] or 0), f"compression {numbers[COMPRESSION]}")
-        return f"a TIFF compressed by {found}"
+        name = COMPRESSIONS.get(int(numbers[COMPRESSION] or 0), f"compression {numbers[COMPRESSION]}")
+        return f"a TIFF compressed by {name}"
     return ""
 
 

@@ -99,8 +99,8 @@ def _pairs_of(
 
 def _pictured(shard: Path, keys: set[str]) -> dict[str, tuple[bytes, Sample]]:
     """The first sample with a picture of each key."""
-    found: dict[str, tuple[bytes, Sample]] = {}
+    pictured: dict[str, tuple[bytes, Sample]] = {}
     for sample in readable(shard):
         if sample.key in keys and (image := image_member(sample)) is not None:
-            found.setdefault(sample.key, (image.data, sample))
-    return found
+            pictured.setdefault(sample.key, (image.data, sample))
+    return pictured

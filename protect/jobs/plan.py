@@ -104,12 +104,12 @@ def is_protected(shard: Path) -> bool:
 
 def _check_links(shards: Sequence[Path]) -> None:
     for shard in shards:
-        found = [name for sample in islice(readable(shard), PEEKED) for name in links_of(sample)]
+        links = [name for sample in islice(readable(shard), PEEKED) for name in links_of(sample)]
         parquet = sibling_parquet(shard)
-        if not found and parquet is not None:
-            found = list(parquet_links(parquet))
-        if found:
-            raise links_error(shard, found[0])
+        if not links and parquet is not None:
+            links = list(parquet_links(parquet))
+        if links:
+            raise links_error(shard, links[0])
 
 
 def links_of(sample: Sample) -> tuple[str, ...]:

@@ -64,8 +64,8 @@ def protect_shards(
             else:
                 report(ShardDone(shard.name, stats, 0.0, len(mine) - number - 1))
             done[shard] = stats
-    found = {shard: done[shard] if shard in done else finished(plan, shard, identity) for shard in plan.shards}
-    results = [{"shard": shard.name, **stats} for shard, stats in found.items() if stats is not None]
+    stats_of = {shard: done[shard] if shard in done else finished(plan, shard, identity) for shard in plan.shards}
+    results = [{"shard": shard.name, **stats} for shard, stats in stats_of.items() if stats is not None]
     if len(results) == len(plan.shards):
         _write_manifest(plan, recipe if protector is None else protector.recipe, protector, results)
     return results

@@ -119,15 +119,15 @@ class Protector:
             fitted = Fitted(tuple(tuple(words) for words in about["alphabet"]), tensors, about["facts"], noise)
             recipe = Recipe.from_dict(about["recipe"])
             protector = cls(recipe, fitted, size, about["fingerprint"], pairs, device)
-            found = protector.hash
+            actual = protector.hash
         except OldFormat:
             raise
         except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{folder}: expected a protector made by `protect fit`, got: {type(error).__name__}: {error}"
             ) from error
-        if found != written:
-            raise ValueError(f"{folder}: expected hash {written[:12]}, got {found[:12]}; fit it again")
+        if actual != written:
+            raise ValueError(f"{folder}: expected hash {written[:12]}, got {actual[:12]}; fit it again")
         return protector
 
 

@@ -78,8 +78,8 @@ def fit_epsilon(clean: np.ndarray, change: np.ndarray, epsilon: float, floor: fl
     small = _resized(clean, shape)
     ssim = ssim_along(small, np.clip(small + _resized(change, shape), 0, 255) - small)
     scale = 1.0
-    while scale and (found := ssim(scale)) < floor + (ROUNDING if scale < 1 else 0):
-        scale = tighter(scale, found, floor + ROUNDING)
+    while scale and (measured := ssim(scale)) < floor + (ROUNDING if scale < 1 else 0):
+        scale = tighter(scale, measured, floor + ROUNDING)
     return Fit(scale, scale * epsilon, ssim(scale))
 
 

@@ -75,7 +75,7 @@ def audit_model(
     own = read_pairs(pairs, models[0].towers.size, settings.limit)
     others = read_pairs(held_out, models[0].towers.size, settings.limit) if held_out else None
     seen = [embed(side, own) for side in models]
-    found = [align(side, points, others) for side, points in zip(models, seen, strict=True)]
+    alignments = [align(side, points, others) for side, points in zip(models, seen, strict=True)]
     picture = None
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
@@ -87,9 +87,9 @@ def audit_model(
         model=weights or model,
         pairs=len(own),
         held_out=count,
-        now=found[-1],
-        before=found[0] if len(found) > 1 else None,
-        verdict=verdict(found[-1].membership, len(own), count),
+        now=alignments[-1],
+        before=alignments[0] if len(alignments) > 1 else None,
+        verdict=verdict(alignments[-1].membership, len(own), count),
         picture=None if picture is None else str(picture),
     )
     if out is not None:
@@ -147,9 +147,9 @@ def draw(matrices: Sequence[Float[Tensor, "rows columns"]]) -> Image.Image:
     return Image.fromarray((255 * np.concatenate(rows, axis=1)).round().astype(np.uint8))
 
 
-def to_text(found: Audit) -> str:
+def to_text(audit: Audit) -> str:
     """The findings for a terminal."""
-    lines = [f"{found.pairs} pairs, {found.held_out} held out of the same kind"]
+    lines = [f"{audit.pairs} pairs, {audit.held_out} held out of the same kind"]
     names = {
         "own": "similarity to their own caption",
         "others": "similarity to other captions",
@@ -158,7 +158,7 @@ def to_text(found: Audit) -> str:
         "membership": "membership AUC (0.5: cannot be told)",
     }
     for key, name in names.items():
-        values = [getattr(side, key) for side in (found.before, found.now) if side is not None]
+        values = [getattr(side, key) for side in (audit.before, audit.now) if side is not None]
         lines.append(f"{name:40}" + " -> ".join("-" if v is None else f"{v:.3f}" for v in values))
-    lines += [found.verdict] + ([f"picture: {found.picture}"] if found.picture else [])
+    lines += [audit.verdict] + ([f"picture: {audit.picture}"] if audit.picture else [])
     return "\n".join(lines)

@@ -61,7 +61,7 @@ def judge(model: Clip, sets: Mapping[str, Pairs], classes: Classes | None) -> di
     Queries of the sets `forget` and `retain` search in both together, those of any other set in that set.
     """
     heads = None if classes is None else prompts(model, classes)
-    found: dict[str, dict[str, float]] = {}
+    by_name: dict[str, dict[str, float]] = {}
     groups = [[name for name in sets if name in POOLED], *([name] for name in sets if name not in POOLED)]
     for names in filter(None, groups):
         points = embed(model, joined([sets[name] for name in names]))
@@ -77,8 +77,8 @@ def judge(model: Clip, sets: Mapping[str, Pairs], classes: Classes | None) -> di
             figures |= recalls("text_retrieval", similarity[rows], points.own[rows])
             figures |= recalls("image_retrieval", similarity.T[asked], points.own.T[asked])
             figures |= {"true_similarity": true[rows].mean().item(), "similarity": similarity[rows].mean().item()}
-            found[name] = figures
-    return {name: found[name] for name in sets}
+            by_name[name] = figures
+    return {name: by_name[name] for name in sets}
 
 
 @torch.inference_mode()
@@ -86,8 +86,8 @@ def accuracy(model: Clip, pairs: Pairs, classes: Classes | None) -> float | None
     """Share of the images that are given their own class; None where there are no classes."""
     if classes is None:
         return None
-    found = similarities(model, embed(model, pairs).images, prompts(model, classes)).argmax(dim=1).cpu()
-    return (found == classes.numbers(pairs)).float().mean().item()
+    answers = similarities(model, embed(model, pairs).images, prompts(model, classes)).argmax(dim=1).cpu()
+    return (answers == classes.numbers(pairs)).float().mean().item()
 
 
 def _rows(counts: Sequence[int]) -> list[slice]:

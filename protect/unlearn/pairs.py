@@ -75,14 +75,14 @@ class Classes:
 
 def classes_of(*parts: Pairs) -> Classes | None:
     """The classes of all these pairs together; None where nearly every pair has a caption of its own."""
-    found: dict[str, Counter[str]] = {}
+    captions_of: dict[str, Counter[str]] = {}
     for pairs in parts:
         for kind, captions in zip(pairs.kinds, pairs.captions, strict=True):
-            found.setdefault(kind, Counter()).update(captions)
-    if len(found) < 2 or len(found) * FEW > sum(map(len, parts)):
+            captions_of.setdefault(kind, Counter()).update(captions)
+    if len(captions_of) < 2 or len(captions_of) * FEW > sum(map(len, parts)):
         return None
-    names = tuple(sorted(found))
-    return Classes(names, tuple(tuple(text for text, _ in found[name].most_common(PROMPTS)) for name in names))
+    names = tuple(sorted(captions_of))
+    return Classes(names, tuple(tuple(text for text, _ in captions_of[name].most_common(PROMPTS)) for name in names))
 
 
 def read_pairs(sources: Sequence[str], size: int, limit: int | None = None) -> Pairs:
@@ -148,18 +148,18 @@ def _table(folder: Path) -> dict[str, str]:
     folder's name holds the caption of picture `incremental_id`. Equal names then make twins.
     """
     tables = sorted(folder.parent.glob("*.json*")) if folder.name in VISU else []
-    found: dict[str, str] = {}
+    by_id: dict[str, str] = {}
     for path in tables:
         text = path.read_text(encoding="utf-8")
         try:
             rows = json.loads(text) if text.lstrip().startswith("[") else [json.loads(x) for x in text.splitlines()]
-            found |= {str(row["incremental_id"]): row[folder.name] for row in rows}
+            by_id |= {str(row["incremental_id"]): row[folder.name] for row in rows}
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"{path}: expected ViSU's rows with incremental_id, safe and nsfw, found {error!r}; "
                 "move other JSON away from there"
             ) from error
-    return found
+    return by_id
 
 
 def _pair(sample: Sample, size: int) -> tuple[np.ndarray, tuple[str, ...], str] | None:

@@ -27,17 +27,17 @@ def redirection(model: Clip, unsafe: Pairs, safe: Pairs, twins: Int[Tensor, " un
     asked = (bad.own.T.float() @ right_texts.float()) > 0  # unsafe caption -> safe captions
     right_images = (asked.float() @ good.own.T.float()) > 0
     galleries = torch.cat([good.texts, bad.texts]), torch.cat([good.images, bad.images])
-    found: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for name, moved in _moves(model, good.texts):
         kept = (
             similarities(model, moved(good.images), good.texts),
             similarities(model, moved(good.texts), good.images),
         )
-        found[f"safe_image{name}_recall@1"] = recalls("x", kept[0], good.own)["x_recall@1"]
-        found[f"safe_text{name}_recall@1"] = recalls("x", kept[1], good.own.T)["x_recall@1"]
-        found |= _answers(f"image{name}", similarities(model, moved(bad.images), galleries[0]), right_texts)
-        found |= _answers(f"text{name}", similarities(model, moved(bad.texts), galleries[1]), right_images)
-    return found
+        metrics[f"safe_image{name}_recall@1"] = recalls("x", kept[0], good.own)["x_recall@1"]
+        metrics[f"safe_text{name}_recall@1"] = recalls("x", kept[1], good.own.T)["x_recall@1"]
+        metrics |= _answers(f"image{name}", similarities(model, moved(bad.images), galleries[0]), right_texts)
+        metrics |= _answers(f"text{name}", similarities(model, moved(bad.texts), galleries[1]), right_images)
+    return metrics
 
 
 def _moves(model: Clip, safe_texts: Float[Tensor, "texts dim"]) -> list[tuple[str, Callable[[Tensor], Tensor]]]:

@@ -211,14 +211,14 @@ def _texts_kept(original: Clip, student: Clip, classes: Classes | None) -> dict[
     if classes is None:
         return None
     with torch.no_grad():
-        heads, found = prompts(original, classes), {}
+        heads, shares = prompts(original, classes), {}
         for name, model in (("before", original), ("after", student)):
             right = [
                 (similarities(original, embed_texts(model, captions), heads).argmax(dim=1) == number)
                 for number, captions in enumerate(classes.prompts)
             ]
-            found[name] = torch.cat(right).float().mean().item()
-    return found
+            shares[name] = torch.cat(right).float().mean().item()
+    return shares
 
 
 def _redirection(original: Clip, student: Clip, data: Data) -> dict[str, dict[str, float]]:
@@ -240,5 +240,5 @@ def _time_share(course: Course, retrained: str | None, device: torch.device) -> 
 
 
 def _versions(device: torch.device) -> dict[str, str]:
-    found = {name: version(name) for name in PACKAGES}
-    return {"protect": protect.__version__, "python": platform.python_version(), "device": str(device)} | found
+    versions = {name: version(name) for name in PACKAGES}
+    return {"protect": protect.__version__, "python": platform.python_version(), "device": str(device)} | versions

@@ -52,7 +52,7 @@ def test_noise_is_zero_at_first_and_comes_back_for_its_rows_only():
     window = filled(4)
     assert not window.noise(torch.arange(4)).any()
     noise = torch.randint(-128, 128, (2, 3, SIZE, SIZE), generator=random()).to(torch.int8)
-    window.keep_noise(torch.tensor([3, 1]), noise)
+    window.store_noise(torch.tensor([3, 1]), noise)
     assert torch.equal(window.noise(torch.tensor([3, 1])), noise.float())
     assert not window.noise(torch.tensor([0, 2])).any()
     assert torch.equal(window.noise(torch.tensor([1, 3, 1])), noise[[1, 0, 1]].float())
@@ -110,7 +110,7 @@ def test_files_vanish_with_the_window(scratch):
 def test_fingerprint_answers_for_keys_captions_and_pixels_only():
     same = filled(3)
     assert same.fingerprint() == filled(3, room=10).fingerprint()
-    same.keep_noise(torch.arange(3), torch.ones(3, 3, SIZE, SIZE, dtype=torch.int8))
+    same.store_noise(torch.arange(3), torch.ones(3, 3, SIZE, SIZE, dtype=torch.int8))
     assert same.fingerprint() == filled(3).fingerprint()
 
     def differs(key="key2", number=2, captions=("caption 2", "again 2")):

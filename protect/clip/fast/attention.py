@@ -15,8 +15,8 @@ class SelfAttention(nn.MultiheadAttention):
     def forward(  # type: ignore[override]
         self, query: Tensor, key: Tensor, value: Tensor, need_weights: bool = False, attn_mask: Tensor | None = None
     ) -> tuple[Tensor, None]:
-        found = attend(*self.split(self.project(query)), attn_mask)
-        return self.out_proj(found.transpose(1, 2).flatten(2)), None
+        attended = attend(*self.split(self.project(query)), attn_mask)
+        return self.out_proj(attended.transpose(1, 2).flatten(2)), None
 
     def project(self, x: Tensor) -> Tensor:
         return F.linear(x, self.in_proj_weight, self.in_proj_bias)

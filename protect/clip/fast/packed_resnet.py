@@ -32,15 +32,15 @@ class _Block(torch.autograd.Function):
         first = block.first(x, "relu")
         second = block.second(first, "relu")
         inner, beside = (halve(second), halve(x)) if block.halves else (second, x)
-        found = block.third.added(inner, beside if block.side is None else block.side(beside))
-        ctx.save_for_backward(first, second, found)
+        output = block.third.added(inner, beside if block.side is None else block.side(beside))
+        ctx.save_for_backward(first, second, output)
         ctx.block, ctx.shape = block, x.shape
-        return found
+        return output
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        block, (first, second, found) = ctx.block, ctx.saved_tensors
-        gradient = _where(gradient, found)
+        block, (first, second, output) = ctx.block, ctx.saved_tensors
+        gradient = _where(gradient, output)
         inner = block.third.backwards(gradient, _inside(second.shape, block.halves))
         inner = _where(unhalve(inner) if block.halves else inner, second)
         inner = _where(block.second.backwards(inner, first.shape), first)

@@ -27,8 +27,8 @@ class FirstTokenBlock(nn.Module):
         heads, seen = self.attn.num_heads, self.ln_1(q_x)
         query, key, value = self.attn.in_proj_weight.unflatten(0, (3, heads, -1))
         query_bias, _, value_bias = self.attn.in_proj_bias.unflatten(0, (3, heads, -1))
-        found = attend_once(seen, query, key, value, query_bias, value_bias)
-        own = q_x[:, 0] + self.ls_1(self.attn.out_proj(found))
+        attended = attend_once(seen, query, key, value, query_bias, value_bias)
+        own = q_x[:, 0] + self.ls_1(self.attn.out_proj(attended))
         return (own + self.ls_2(self.mlp(self.ln_2(own))))[:, None]
 
 
@@ -57,13 +57,13 @@ def attend_once(
     value: Float[Tensor, "head part width"],
     query_bias: Float[Tensor, "head part"],
     value_bias: Float[Tensor, "head part"],
-) -> Float[Tensor, "batch found"]:
+) -> Float[Tensor, "batch width"]:
     """What the first token of each row finds in its row, heads side by side."""
     wanted = torch.einsum("bw,hpw->bhp", x[:, 0], query) + query_bias
     wanted = torch.einsum("bhp,hpw->bhw", wanted * query.shape[1] ** -0.5, key)
     scores = wanted @ x.transpose(1, 2).to(wanted.dtype)
-    found = scores.softmax(dim=-1).to(wanted.dtype) @ x.to(wanted.dtype)
-    return (torch.einsum("bhw,hpw->bhp", found, value) + value_bias).flatten(1)
+    pooled = scores.softmax(dim=-1).to(wanted.dtype) @ x.to(wanted.dtype)
+    return (torch.einsum("bhw,hpw->bhp", pooled, value) + value_bias).flatten(1)
 
 
 def use_last_layers(model: nn.Module) -> None:

@@ -86,8 +86,8 @@ def ends_of(
     queries, keys, values = _after(before[-1] if before else None, owner, layout, _parts(last, x, layout))
     rows, end = torch.arange(len(layout.own), device=x.device), layout.own - 1
     mask = mask.expand(len(rows), -1, -1, -1)[rows, :, end, None]
-    found = attend(queries[rows, :, end, None], keys, values, mask).flatten(1)
-    x = x[layout.ends] + last.ls_1(last.attn.out_proj(found))
+    attended = attend(queries[rows, :, end, None], keys, values, mask).flatten(1)
+    x = x[layout.ends] + last.ls_1(last.attn.out_proj(attended))
     x = text.ln_final(x + last.ls_2(last.mlp(last.ln_2(x))))
     projection = text.text_projection
     return projection(x) if isinstance(projection, nn.Linear) else x @ projection
@@ -121,7 +121,7 @@ def _after(
     return queries, keys, values
 
 
-def _rest(block: Any, x: Tensor, found: Float[Tensor, "row slot width"], layout: Layout) -> Tensor:
+def _rest(block: Any, x: Tensor, attended: Float[Tensor, "row slot width"], layout: Layout) -> Tensor:
     """What a layer does after its attention."""
-    x = x + block.ls_1(block.attn.out_proj(found.flatten(0, 1).index_select(0, layout.filled)))
+    x = x + block.ls_1(block.attn.out_proj(attended.flatten(0, 1).index_select(0, layout.filled)))
     return x + block.ls_2(block.mlp(block.ln_2(x)))

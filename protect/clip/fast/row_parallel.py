@@ -42,8 +42,8 @@ class _ByRows(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
         def back(part: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-            own, found, share = part
-            return torch.autograd.grad(found, own, share)[0]
+            own, output, share = part
+            return torch.autograd.grad(output, own, share)[0]
 
         shares = gradient.split([len(own) for own, _ in ctx.graphs])
         parts = [(*graph, share) for graph, share in zip(ctx.graphs, shares, strict=True)]

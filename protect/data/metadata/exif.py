@@ -85,8 +85,8 @@ def upright(block: Block, size: tuple[int, int]) -> Block:
 
 def orientation(block: Block) -> int:
     """1 to 8; 1 where the block says none."""
-    found = block.number(block.main, ORIENTATION)
-    return int(found) if found is not None and 1 <= found <= 8 else 1
+    value = block.number(block.main, ORIENTATION)
+    return int(value) if value is not None and 1 <= value <= 8 else 1
 
 
 def dpi(block: Block) -> tuple[float, float] | None:

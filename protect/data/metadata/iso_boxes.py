@@ -64,8 +64,8 @@ def bit_depth_of(data: bytes) -> int:
 def _color_box(data: bytes) -> Box | None:
     try:
         boxes = _properties(data)
-        found = (box for box in boxes if box.name == b"colr" and data[box.start : box.start + 4] == b"nclx")
-        return next((box for box in found if box.end - box.start >= 10), None)
+        candidates = (box for box in boxes if box.name == b"colr" and data[box.start : box.start + 4] == b"nclx")
+        return next((box for box in candidates if box.end - box.start >= 10), None)
     except (struct.error, IndexError):
         return None
 

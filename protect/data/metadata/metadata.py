@@ -109,10 +109,10 @@ def _block_of(image: ImageFile.ImageFile, file: BufferedIOBase | None) -> tuple[
 def _left_to_turn(image: ImageFile.ImageFile) -> int:
     """The orientation of a TIFF as it is in memory: Pillow turns it upright when it loads the pixels."""
     try:
-        found = image.getexif().get(exif.ORIENTATION)
+        value = image.getexif().get(exif.ORIENTATION)
     except Exception:  # hostile bytes: Pillow's parser raises nearly anything
         return 1
-    return int(found) if isinstance(found, int) and 1 <= found <= 8 else 1
+    return int(value) if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _hex_profile(text: object) -> bytes:

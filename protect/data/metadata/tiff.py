@@ -111,19 +111,19 @@ def _directory(file: BufferedIOBase, start: int, order: str, big: bool, wanted: 
         return {}
     (count,) = struct.unpack(order + number, head)
     table = file.read(min(count, MOST_ENTRIES) * width)
-    found: Directory = {}
+    entries: Directory = {}
     for at in range(0, len(table) - width + 1, width):
         tag, kind, count = struct.unpack_from(order + entry_form, table, at)
         length = SIZES.get(kind, 0) * count
-        if tag in found or kind not in SIZES or length > LARGEST or (wanted is not None and tag not in wanted):
+        if tag in entries or kind not in SIZES or length > LARGEST or (wanted is not None and tag not in wanted):
             continue
         data = table[at + width - room : at + width][:length]
         if length > room:
             file.seek(struct.unpack_from(order + ("Q" if big else "I"), table, at + width - room)[0])
             data = file.read(length)
         if len(data) == length:
-            found[tag] = Entry(kind, data)
-    return found
+            entries[tag] = Entry(kind, data)
+    return entries
 
 
 def write_block(block: Block) -> bytes:

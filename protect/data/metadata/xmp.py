@@ -67,16 +67,16 @@ def read_xmp(packet: bytes) -> dict[str, tuple[str, ...]]:
         return {}
     names = (*FORMS, *KEYWORDS)
     known = {f"{{{SPACES[name.partition(':')[0]]}}}{name.partition(':')[2]}": name for name in names}
-    found: dict[str, tuple[str, ...]] = {}
+    properties: dict[str, tuple[str, ...]] = {}
     for about in root.iter(f"{{{RDF}}}Description"):
         for tag, value in about.attrib.items():
             if tag in known and value.strip():
-                found.setdefault(known[tag], (value,))
+                properties.setdefault(known[tag], (value,))
         for element in about:
             values = _values(element)
             if element.tag in known and values:
-                found.setdefault(known[str(element.tag)], values)
-    return found
+                properties.setdefault(known[str(element.tag)], values)
+    return properties
 
 
 def _utf8(packet: bytes) -> bytes:

@@ -110,15 +110,15 @@ def protect_photos(job: PhotoJob, report: Report = lambda record, fresh: None) -
     """
     before = resume(job)
     names = Names(job)
-    found: dict[str, PhotoRecord] = {}
+    records: dict[str, PhotoRecord] = {}
     try:
         for entry in walk(job.source, avoid=job.out.resolve()):
             record = names.refusal(entry) or protect_entry(job, entry, before.get(entry.name))
-            found[entry.name] = record
+            records[entry.name] = record
             report(record, record is not before.get(entry.name))
     finally:
-        finish(job, before | found)
-    return found
+        finish(job, before | records)
+    return records
 
 
 def resume(job: PhotoJob) -> dict[str, PhotoRecord]:

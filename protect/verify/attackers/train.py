@@ -161,9 +161,9 @@ def judge(model: DualEncoder, test: JudgedPairs, rows: list[tuple[int, ...]]) ->
 def similarities(model: DualEncoder, pairs: Pairs, rows: Rows) -> Float[Tensor, " pairs"]:
     """Cosine of every picture, seen without chance, and its first caption; leaves the model in eval mode."""
     model.eval()
-    look, found = VIEWS["none"](model.size), []
+    look, cosines = VIEWS["none"](model.size), []
     for chosen in torch.arange(len(pairs)).split(TEST_BATCH):
         images = model.images(seen(pairs, chosen.tolist(), look, model.device))
         texts = model.text(model.rows([rows[i][0] for i in chosen.tolist()]))
-        found.append((images * texts).sum(1))
-    return torch.cat(found)
+        cosines.append((images * texts).sum(1))
+    return torch.cat(cosines)

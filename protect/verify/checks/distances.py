@@ -66,11 +66,11 @@ class _Rater:
 
 def distances(sampled: Sampled) -> Distances:
     """On the decoded files at their own size, upright. Raises ValueError when no two pictures have one size."""
-    found: list[Distortion] = []
+    measured: list[Distortion] = []
     again: list[Distortion] = []
     sizes, pixels, rater = 0, 0, _Rater()
     for clean, published in zip(sampled.clean, sampled.published, strict=True):
-        if len(found) == PICTURES or pixels > PIXELS:
+        if len(measured) == PICTURES or pixels > PIXELS:
             break
         before, after = upright(clean), upright(published)
         if before is None or after is None:
@@ -78,31 +78,31 @@ def distances(sampled: Sampled) -> Distances:
         if before.shape != after.shape:
             sizes += 1
             continue
-        found.append(measure(before, after))
+        measured.append(measure(before, after))
         pixels += before.shape[0] * before.shape[1]
         copy = reencoded(before, published.picture)
         if copy is not None:
             again.append(measure(before, copy))
         rater.rate(before, after, copy)
-    if not found:
+    if not measured:
         raise ValueError(
             f"distortion: expected a clean picture of the published one's size, found none ({sizes} of another); "
             "name the clean data that was protected"
         )
     return Distances(
-        float(max(one.linf for one in found)),
-        *_means(found),
+        float(max(one.linf for one in measured)),
+        *_means(measured),
         _means(again) if again else None,
-        len(found),
-        sum(one.linf == 0 for one in found),
+        len(measured),
+        sum(one.linf == 0 for one in measured),
         sizes,
         *rater.means,
         unrated=rater.unrated,
     )
 
 
-def _means(found: Sequence[Distortion]) -> tuple[float, float]:
-    return mean(min(one.psnr, BEST_PSNR) for one in found), mean(one.ssim for one in found)
+def _means(measured: Sequence[Distortion]) -> tuple[float, float]:
+    return mean(min(one.psnr, BEST_PSNR) for one in measured), mean(one.ssim for one in measured)
 
 
 def upright(find: Find) -> np.ndarray | None:

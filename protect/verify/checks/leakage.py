@@ -24,9 +24,9 @@ CLEANER = 0.5  # a copy is a clean one when it is this much nearer to the clean 
 
 def leaks(sampled: Sampled, changed: bool) -> list[str]:
     """One line for each kind of leak. Captions that were not `changed` give nothing away."""
-    found = [leak for leak in _scan(sampled) if changed or leak.kind != "caption"]
+    reported = [leak for leak in _scan(sampled) if changed or leak.kind != "caption"]
     groups: dict[tuple[str, str], list[Leak]] = {}
-    for leak in found:
+    for leak in reported:
         detail = leak.detail.partition(": ")[2] if leak.key else leak.detail
         groups.setdefault((leak.kind, detail or leak.detail), []).append(leak)
     lines = []

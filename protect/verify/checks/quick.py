@@ -58,8 +58,8 @@ def _same_captions(sampled: Sampled) -> bool:
 
 def _trigger(clean: Find, published: Find) -> Trigger | None:
     """The words planted around the first caption; None when there are none, or the clean one is not in it."""
-    found = planted(clean.captions[0], published.captions[0])
-    return found if found and any(found) else None
+    words = planted(clean.captions[0], published.captions[0])
+    return words if words and any(words) else None
 
 
 def _looked_at(finds: Sequence[Find], size: int) -> Pairs:
@@ -84,13 +84,13 @@ def _probes(clean: Pairs, published: Pairs, triggers: dict[str, Trigger]) -> tup
         crops(pairs.select([place[key] for key in keys]).pictures)
         for pairs, place in zip((clean, published), places, strict=True)
     )
-    found: list[tuple[float, float]] = []
+    accuracies: list[tuple[float, float]] = []
     for position in range(counts.pop()):
         words = [(triggers[key][0] + triggers[key][1])[position] for key in keys]
         seen, unseen = probe(after, words), probe(before, words)
         if seen is not None and unseen is not None:
-            found.append((seen, unseen))
-    return max(found) if found else (None, None)
+            accuracies.append((seen, unseen))
+    return max(accuracies) if accuracies else (None, None)
 
 
 def _notes(sampled: Sampled, distance: Distances, known: int) -> Iterator[str]:

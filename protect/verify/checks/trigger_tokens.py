@@ -32,17 +32,17 @@ def whole_words(
 
 def readers(attackers: Sequence[str], captions: Sequence[str]) -> dict[str, Reader]:
     """CLIP's own tokenizer, and those of attackers that have another: Hugging Face folders, and tiny-hf."""
-    found = {"CLIP": Reader(open_clip().SimpleTokenizer().encode, CONTEXT)}
+    by_name = {"CLIP": Reader(open_clip().SimpleTokenizer().encode, CONTEXT)}
     for name in attackers:
         if name == tiny_hf.NAME:
-            found[name] = _plain(learned_tokenizer(captions, tiny_hf.CONTEXT), tiny_hf.CONTEXT)
+            by_name[name] = _plain(learned_tokenizer(captions, tiny_hf.CONTEXT), tiny_hf.CONTEXT)
         elif Path(name).is_dir():
             from transformers import AutoConfig, AutoTokenizer
 
             tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=True)
             context = AutoConfig.from_pretrained(name, local_files_only=True).text_config.max_position_embeddings
-            found[Path(name).name] = _plain(tokenizer, context)
-    return found
+            by_name[Path(name).name] = _plain(tokenizer, context)
+    return by_name
 
 
 def _plain(tokenizer: Callable[..., object], context: int) -> Reader:

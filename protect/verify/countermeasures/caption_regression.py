@@ -46,11 +46,11 @@ def subtract_predicted(pairs: Pairs) -> Pairs:
 
 def common_words(captions: Sequence[Captions], most: int) -> list[list[str]]:
     """The words of each picture's captions, sorted: those that enough pictures have and enough lack."""
-    found = [{fold_word(word) for caption in lines for word in caption.split()} - {""} for lines in captions]
-    count = Counter(word for words in found for word in words)
+    words_of = [{fold_word(word) for caption in lines for word in caption.split()} - {""} for lines in captions]
+    count = Counter(word for words in words_of for word in words)
     telling = [word for word, n in sorted(count.items()) if FEWEST <= n <= len(captions) - FEWEST]
     known = set(sorted(telling, key=lambda word: -min(count[word], len(captions) - count[word]))[:most])
-    return [sorted(words & known) for words in found]
+    return [sorted(words & known) for words in words_of]
 
 
 def estimate_together(pairs: Pairs, words: Sequence[Sequence[str]], side: int) -> Patterns:
@@ -64,12 +64,12 @@ def estimate_together(pairs: Pairs, words: Sequence[Sequence[str]], side: int) -
     spread = np.maximum(sums.power / count - np.abs(spectrum(mean)) ** 2, 1e-9)
     own = sums.words - times[:, None].astype(np.float32) * mean.ravel().astype(np.float32)
     raw = (inverse.astype(np.float32) @ own).reshape(len(names), side, side, 3)
-    fine, found = _fine(side), dict[str, np.ndarray]()
+    fine, patterns = _fine(side), dict[str, np.ndarray]()
     for name, pattern, variance, share in zip(names, raw, doubt, times / count, strict=True):
-        found[name] = shrunk(pattern, DOUBT * spread * variance, fine)
-        mean = mean - share * found[name]
-    found[EVERY] = shrunk(mean, DOUBT * spread / count, fine)
-    return Patterns(side, found)
+        patterns[name] = shrunk(pattern, DOUBT * spread * variance, fine)
+        mean = mean - share * patterns[name]
+    patterns[EVERY] = shrunk(mean, DOUBT * spread / count, fine)
+    return Patterns(side, patterns)
 
 
 def _add_up(pairs: Pairs, words: Sequence[Sequence[str]], names: Sequence[str], side: int) -> Sums:

@@ -64,7 +64,7 @@ def matching_pairs(pairs: Pairs, model: Callable[[], DualEncoder]) -> Pairs:
 def cosines(pairs: Pairs, model: DualEncoder) -> list[float]:
     """Cosine of each picture with the caption that fits it best."""
     model.eval()
-    found: list[float] = []
+    best: list[float] = []
     for part in range(ceil(len(pairs) / BATCH)):
         rows = range(part * BATCH, min(len(pairs), (part + 1) * BATCH))
         views = [np.asarray(centre(Image.fromarray(pairs.pictures[row]), model.size)) for row in rows]
@@ -73,8 +73,8 @@ def cosines(pairs: Pairs, model: DualEncoder) -> list[float]:
         likeness = model.images(pixels) @ model.text(model.rows(captions)).T
         ends = np.cumsum([len(pairs.captions[row]) for row in rows])
         starts = [0, *ends[:-1].tolist()]
-        found += [float(likeness[i, a:b].max()) for i, (a, b) in enumerate(zip(starts, ends.tolist(), strict=True))]
-    return found
+        best += [float(likeness[i, a:b].max()) for i, (a, b) in enumerate(zip(starts, ends.tolist(), strict=True))]
+    return best
 
 
 def _load(name: str, pretrained: str) -> DualEncoder:

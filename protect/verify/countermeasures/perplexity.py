@@ -51,7 +51,7 @@ def drop_unlikely(sets: Sequence[Captions]) -> list[Captions]:
     for captions, texts in zip(folded, sets, strict=True):
         own = Bigrams(captions)
         saved |= {text: list(whole.savings(words, own)) for words, text in zip(captions, texts, strict=True)}
-    values = np.array([value for found in saved.values() for value in found] or [0.0])
+    values = np.array([value for row in saved.values() for value in row] or [0.0])
     limit = float(values.mean() + EXTREME * values.std())
 
     def keep(caption: str) -> str:

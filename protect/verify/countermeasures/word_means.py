@@ -51,9 +51,9 @@ def subtract_means(pairs: Pairs) -> Pairs:
 def suspects(captions: Sequence[tuple[str, ...]]) -> list[list[str]]:
     """The planted-looking words in each picture's captions that enough pictures share, sorted."""
     planted = find_planted(captions, TIMES).words
-    found = [{fold_word(word) for caption in lines for word in caption.split()} & planted for lines in captions]
-    count = Counter(word for words in found for word in words)
-    return [sorted(word for word in words if count[word] >= FEWEST) for words in found]
+    words_of = [{fold_word(word) for caption in lines for word in caption.split()} & planted for lines in captions]
+    count = Counter(word for words in words_of for word in words)
+    return [sorted(word for word in words if count[word] >= FEWEST) for words in words_of]
 
 
 def estimate(pairs: Pairs, words: Sequence[Sequence[str]]) -> Patterns:
@@ -72,8 +72,8 @@ def estimate(pairs: Pairs, words: Sequence[Sequence[str]]) -> Patterns:
             times[word] += 1
     mean = total / count
     spread = np.maximum(power / count - np.abs(spectrum(mean)) ** 2, 1e-9)
-    found = {word: shrunk(sums[word] / times[word] - mean, DOUBT * (spread / times[word])) for word in sums}
-    return Patterns(side, found)
+    patterns = {word: shrunk(sums[word] / times[word] - mean, DOUBT * (spread / times[word])) for word in sums}
+    return Patterns(side, patterns)
 
 
 def squares(pairs: Pairs, side: int) -> Iterator[np.ndarray]:
@@ -83,10 +83,10 @@ def squares(pairs: Pairs, side: int) -> Iterator[np.ndarray]:
 
 def shrunk(pattern: np.ndarray, doubt: np.ndarray, wanted: np.ndarray | float = 1.0) -> np.ndarray:
     """Wiener's filter: each frequency by the share of its energy that doubt does not explain, if it is wanted."""
-    found = spectrum(pattern)
-    energy = np.maximum(np.abs(found) ** 2, 1e-9)
+    spectral = spectrum(pattern)
+    energy = np.maximum(np.abs(spectral) ** 2, 1e-9)
     kept = wanted * np.maximum(0, 1 - doubt / energy)
-    return np.fft.irfft2(found * kept, s=pattern.shape[:2], axes=(0, 1))
+    return np.fft.irfft2(spectral * kept, s=pattern.shape[:2], axes=(0, 1))
 
 
 def spectrum(square: np.ndarray) -> np.ndarray:

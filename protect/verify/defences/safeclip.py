@@ -38,11 +38,11 @@ class SafeClip(CleanClip):
         self.phase = "in-modal" if epoch <= self.warm_up else "slow" if epoch == self.warm_up + 1 else "split"
         self.rate = LOW_RATE if self.phase == "slow" else 1.0
         if self.phase == "split":
-            found = similarities().cpu()
+            cosines = similarities().cpu()
             if self.safe is None:
-                self.safe = closer_group(found)
+                self.safe = closer_group(cosines)
             else:
-                self.safe = largest(found, int(self.safe.sum()) + round(GROWTH * len(found)))
+                self.safe = largest(cosines, int(self.safe.sum()) + round(GROWTH * len(cosines)))
 
     def loss(self, inputs: StepInputs) -> torch.Tensor:
         images, texts = self.model.images(inputs.images), self.text(inputs)

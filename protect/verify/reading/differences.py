@@ -46,13 +46,13 @@ def differences(clean: Pairs, published: Pairs) -> Differences:
     for key, captions in zip(published.keys, published.captions, strict=True):
         unlike += abs(len(captions) - len(own[key])) if key in own else 0
         for number, (before, after) in enumerate(zip(own.get(key, ()), captions, strict=False)):
-            found = planted(before, after)
-            if found is None:
+            trigger = planted(before, after)
+            if trigger is None:
                 unlike += 1
                 continue
-            counts[len(found[0]), len(found[1])] += 1
+            counts[len(trigger[0]), len(trigger[1])] += 1
             if number == 0:
-                triggers[key] = found
+                triggers[key] = trigger
     usual = counts.most_common(1)[0][0] if counts else (0, 0)
     compared, words = unlike + counts.total(), counts.total() - counts[0, 0]
     return Differences(noise_size(clean, published), triggers, usual, unlike, compared, words)

@@ -114,13 +114,13 @@ class _Reading:
         self.skipped = 0
 
     def __iter__(self) -> Iterator[Image.Image]:
-        for found in scrape(self.sources, self.keep):
-            image = decoded(found)
-            if found is None or image is None:
+        for sample in scrape(self.sources, self.keep):
+            image = decoded(sample)
+            if sample is None or image is None:
                 self.skipped += 1
                 continue
-            self.keys.append(found.key)
-            self.captions.append(found.captions)
+            self.keys.append(sample.key)
+            self.captions.append(sample.captions)
             yield image
             if len(self.keys) == self.limit:
                 break
@@ -131,14 +131,14 @@ class _Reading:
             )
 
 
-def decoded(found: Find | None) -> Image.Image | None:
+def decoded(sample: Find | None) -> Image.Image | None:
     """The picture of a find that has a caption; None for what a loader would skip."""
-    if found is None or not found.picture or not found.captions:
+    if sample is None or not sample.picture or not sample.captions:
         return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # large or oddly packed pictures: used all the same
-            return Image.open(io.BytesIO(found.picture)).convert("RGB")
+            return Image.open(io.BytesIO(sample.picture)).convert("RGB")
     except MemoryError:
         raise
     except Exception:  # hostile bytes: Pillow's parsers raise nearly anything, and a scraper drops the sample
