@@ -1,14 +1,20 @@
-"""Which device and which precision to compute in: bf16 where the hardware is faster in it."""
+"""Where models run, and in which number format: by capability on CUDA, by a probe on a CPU."""
 
+import os
 import time
 
 import torch
 
 
 def choose_device(name: str) -> torch.device:
-    """The device for a `--device` value; raises ValueError when this machine does not have it."""
+    """The device for a `--device` value; raises ValueError when this machine does not have it.
+
+    Under torchrun, auto and cuda are the GPU of this process's LOCAL_RANK.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if name == "cuda" and "LOCAL_RANK" in os.environ:
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
@@ -18,10 +24,19 @@ def choose_device(name: str) -> torch.device:
 
 
 def autocast_type(device: torch.device) -> torch.dtype | None:
-    """bf16 where a matrix product is at least 1.5 times faster in it than in fp32, else None; half a second."""
+    """bf16 where this device computes it fast, else None (fp32).
+
+    A CUDA device is asked; a CPU is timed for half a second: bf16 has to be at least 1.5 times faster than fp32.
+    """
     if device not in _settled:
         _settled[device] = _fast_type(device)
     return _settled[device]
+
+
+def use_precision(device: torch.device, precision: str) -> None:
+    """Decides `autocast_type` for this process by a `--precision` value; auto leaves it as it is."""
+    if precision != "auto":
+        settle_type(device, torch.bfloat16 if precision == "bf16" else None)
 
 
 def settle_type(device: torch.device, kind: torch.dtype | None) -> None:
@@ -33,6 +48,8 @@ _settled: dict[torch.device, torch.dtype | None] = {}
 
 
 def _fast_type(device: torch.device) -> torch.dtype | None:
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
     full = _product_seconds(torch.float32, device)
     return torch.bfloat16 if _product_seconds(torch.bfloat16, device, 4 * full) * 1.5 < full else None
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from protect.clip.dual_encoder import DualEncoder
 from protect.clip.fast import ragged
 from protect.clip.fast.ragged import Layout, Seen, ends_of, seen_of
-from protect.clip.fast.row_parallel import by_rows, parts_for, side_by_side
+from protect.clip.fast.row_parallel import by_rows, parts_for, run_parallel
 from protect.clip.open_clip_model import OpenClip
 from protect.types import Features, Tokens
 
@@ -63,7 +63,7 @@ def _features(surrogate: OpenClip, rows: Tokens, begins: Tensor, lengths: Tensor
         x = _embedded(text, rows[part], layout)
         return ends_of(text, x, layout, seen, None if owner is None else owner[part])
 
-    return torch.cat(side_by_side(features_of, _parts(lengths - begins), rows.device))
+    return torch.cat(run_parallel(features_of, _parts(lengths - begins), rows.device))
 
 
 def _parts(own: Tensor) -> list[Tensor]:

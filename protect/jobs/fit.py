@@ -12,6 +12,7 @@ from protect.clip.models import choose_device, image_size
 from protect.data.photo_samples import photo_samples
 from protect.data.shards import readable
 from protect.data.window import Window
+from protect.files import PlanError
 from protect.jobs.progress import Report
 from protect.jobs.sample import Ready, prepare
 from protect.methods.protector import Protector, fit
@@ -66,13 +67,21 @@ def _pair(sample: Sample, publish: PublishSettings, size: int) -> tuple[str, np.
     return (item.sample.key, item.view, item.captions) if isinstance(item, Ready) else None
 
 
+def refuse_many_processes() -> None:
+    """Raise PlanError under torchrun: a fit is one process's work."""
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise PlanError("torchrun: expected one process to fit a protector, found several; run it without torchrun")
+
+
 def fit_on_shards(
     shards: Sequence[Path], recipe: Recipe, publish: PublishSettings, report: Report, device: str = "auto"
 ) -> Protector:
     """Phase 1 on shards."""
+    refuse_many_processes()
     return fit(fill_window(shards, recipe, publish, device), recipe, report, device)
 
 
 def fit_on_photos(source: Path, recipe: Recipe, report: Report, device: str = "auto") -> Protector:
     """Phase 1 on the photos of a folder that have captions."""
+    refuse_many_processes()
     return fit(window_of(photo_samples(source), recipe, PublishSettings(), device), recipe, report, device)

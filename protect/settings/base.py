@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import field, fields, replace
 from typing import Any
 
+PRECISIONS = ("auto", "fp32", "bf16")
+
 
 def knob(default: Any, help: str, choices: Sequence[str] | None = None, unset: str = "") -> Any:
     """A documented field of a Settings class; the command-line option is made from it.

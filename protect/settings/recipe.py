@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from protect.settings.base import among_choices, knob, positive
+from protect.settings.base import PRECISIONS, among_choices, knob, positive
 
 STYLES = ("prefix", "suffix", "hashtags")
-PRECISIONS = ("auto", "fp32", "bf16")
 USUAL_SIZE = 224  # pixels a side of what most CLIPs see
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 
-from protect.settings.base import among_choices, knob, positive
+from protect.settings.base import PRECISIONS, among_choices, knob, positive
 
 UNLEARN_METHODS = (
     *("cliperase", "ac", "hac", "hac_reg", "safeclip", "hysac", "ccu"),
@@ -32,6 +32,9 @@ class UnlearnSettings:
     limit: int | None = knob(None, "pairs to read from each source", unset="all")
     keep_every: int = knob(100, "steps between two checkpoints")
     seed: int = knob(0, "one seed for everything")
+    precision: str = knob(
+        "auto", "number format of the model; auto takes bf16 where this machine computes it faster", PRECISIONS
+    )
     device: str = knob("auto", "auto, cpu, cuda, cuda:N or mps")
 
     def __post_init__(self) -> None:

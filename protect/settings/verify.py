@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from operator import le, lt
 
-from protect.settings.base import among_choices, knob, positive
+from protect.settings.base import PRECISIONS, among_choices, knob, positive
 
 AUGMENTS = ("openclip", "none", "strong", "randaugment")
 REQUIREMENT = re.compile(r"\s*gain\s*(<=|<)\s*([0-9]+(?:[.][0-9]*)?|[.][0-9]+)\s*(%?)\s*")
@@ -49,6 +49,9 @@ class VerifySettings:
         None, "leave out optional rows, seeds and epochs to finish in so many minutes", unset="run all"
     )
     jobs: int | None = knob(None, "trainings at a time, one core each", unset="one for every core")
+    precision: str = knob(
+        "auto", "number format of attackers; auto takes bf16 where this machine computes it faster", PRECISIONS
+    )
     device: str = knob("auto", "auto, cpu, cuda, cuda:N or mps")
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from protect.clip.models import choose_device
+from protect.clip.device import choose_device, use_precision
 from protect.files import write_whole
 from protect.settings.unlearn import UnlearnSettings
 from protect.unlearn.checkpoint import check_trained, load_model
@@ -70,6 +70,7 @@ def audit_model(
     """
     check_trained(model, weights)
     device = choose_device(settings.device)
+    use_precision(device, settings.precision)
     given = [before, weights] if before else [weights]
     models = [load_model(model, each, device, settings.geometry, settings.size) for each in given]
     own = read_pairs(pairs, models[0].towers.size, settings.limit)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from protect.files import write_whole
+from protect.unlearn.methods import METHODS
 from protect.unlearn.run import Result
 
 LUCK = 0.01  # so few forget pairs recognised that guessing would do so less often than this
@@ -39,7 +40,7 @@ def notes(result: Result) -> Iterator[str]:
         yield "unsafe queries: " + ", ".join(
             f"{name} {100 * both[0][name]:.1f} -> {100 * value:.1f} %" for name, value in both[1].items()
         )
-    if result.method != "retrain" and result.distance["after"] is None:
+    if not METHODS[result.method].fresh and result.distance["after"] is None:
         yield "no retrained model to compare with: run --method retrain once and name its OUT with --retrained"
 
 
@@ -66,7 +67,7 @@ def _below(result: Result) -> str:
     accuracy, chance = result.after["forget"]["accuracy"], result.chance or 0.0
     said = f"{100 * accuracy:.1f} % of the forget pairs are recognised where guessing gives {100 * chance:.1f} %"
     known = result.retrained_accuracy
-    if result.method == "retrain":
+    if METHODS[result.method].fresh:
         return f"{said}: what was never named is taken for something else, so a low figure alone proves nothing"
     if known is None:
         return f"{said}: whoever tests for it can see that something was unlearned"

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 import protect
-from protect.clip.models import choose_device
+from protect.clip.device import choose_device, use_precision
 from protect.files import write_whole
 from protect.seeds import derive, generator
 from protect.settings.unlearn import ForgetSettings, UnlearnSettings
@@ -119,6 +119,7 @@ def unlearn(
     Raises ValueError for models, data or settings that do not fit together.
     """
     method, device = METHODS[settings.method], choose_device(settings.device)
+    use_precision(device, settings.precision)
     original, student = _two_copies(model, weights, settings, device)
     data = read_data(sources, original.towers.size, settings.limit, method.twins, settings.seed)
     loop = Loop(student, original, data.task, settings, losses)

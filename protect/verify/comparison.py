@@ -10,8 +10,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import protect
-from protect.clip.device import autocast_type
-from protect.clip.models import choose_device
+from protect.clip.device import autocast_type, choose_device, use_precision
 from protect.clip.retrieval import chance
 from protect.files import write_whole
 from protect.settings.verify import VerifySettings
@@ -54,6 +53,7 @@ def compare(
     """
     begin, extra = perf_counter(), dict(arms or {})
     settings = replace(settings, device=str(choose_device(settings.device)))
+    use_precision(choose_device(settings.device), settings.precision)
     plan = whole_plan(settings, extra)
     _check_names(plan, extra)
     sources = {CLEAN: clean, PROTECTED: protected, **extra}

@@ -345,6 +345,12 @@ def test_several_processes_need_a_protector(tmp_path, source, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
+def test_several_processes_do_not_fit(source, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(PlanError, match=r"^torchrun: expected one process to fit a protector, found several; run it"):
+        fit_on_shards(find_shards([str(source)]), recipe(), PUBLISH, lambda line: None)
+
+
 def test_processes_that_claim_at_once_do_not_meet(tmp_path, source, tree, monkeypatch):
     """While rank 0 is about to name job.json, rank 1 does all of its work."""
     protector = fit_on_shards(find_shards([str(source)]), recipe(), PUBLISH, lambda line: None)

@@ -23,7 +23,7 @@ def by_rows(work: Callable[..., Tensor], x: Tensor, *beside: Tensor, parts: int)
         return work(x, *beside)
     if torch.is_grad_enabled() and x.requires_grad:
         return _ByRows.apply(x, work, beside, parts)
-    return torch.cat(side_by_side(lambda part: work(*part), _cut(parts, x, *beside), x.device))
+    return torch.cat(run_parallel(lambda part: work(*part), _cut(parts, x, *beside), x.device))
 
 
 class _ByRows(torch.autograd.Function):
@@ -36,7 +36,7 @@ class _ByRows(torch.autograd.Function):
                 own = part[0].detach().requires_grad_()
                 return own, work(own, *part[1:])
 
-        ctx.graphs = side_by_side(ahead, _cut(parts, x, *beside), x.device)
+        ctx.graphs = run_parallel(ahead, _cut(parts, x, *beside), x.device)
         return torch.cat([found.detach() for _, found in ctx.graphs])
 
     @staticmethod
@@ -47,10 +47,10 @@ class _ByRows(torch.autograd.Function):
 
         shares = gradient.split([len(own) for own, _ in ctx.graphs])
         parts = [(*graph, share) for graph, share in zip(ctx.graphs, shares, strict=True)]
-        return torch.cat(side_by_side(back, parts, gradient.device)), None, None, None
+        return torch.cat(run_parallel(back, parts, gradient.device)), None, None, None
 
 
-def side_by_side(work: Callable[[Item], Found], items: Sequence[Item], device: torch.device) -> list[Found]:
+def run_parallel(work: Callable[[Item], Found], items: Sequence[Item], device: torch.device) -> list[Found]:
     """What `work` makes of each item, in their order; on a processor, several at a time."""
     threads = torch.get_num_threads()
     workers = min(threads, len(items)) if device.type == "cpu" else 1
@@ -90,7 +90,7 @@ def _pool(workers: int, each: int) -> ThreadPoolExecutor:
         torch.get_num_threads()  # a thread's first use of torch gives it the usual number
         torch.set_num_threads(each)
 
-    pool = ThreadPoolExecutor(workers, "side_by_side", begin)
+    pool = ThreadPoolExecutor(workers, "run_parallel", begin)
     list(pool.map(lambda _: all_there.wait(), range(workers)))
     torch.set_num_threads(here)  # what was set holds for its thread, and for all that are still to come
     return pool

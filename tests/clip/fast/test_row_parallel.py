@@ -8,7 +8,7 @@ from torch import nn
 
 from protect.clip import image_features as images_module
 from protect.clip import text_features as text_tower
-from protect.clip.fast.row_parallel import by_rows, parts_for, side_by_side
+from protect.clip.fast.row_parallel import by_rows, parts_for, run_parallel
 from protect.clip.image_features import image_features
 from protect.clip.models import load_encoder
 from protect.clip.text_features import text_features, text_from
@@ -55,7 +55,7 @@ def spied(monkeypatch, owner, name):
 
 
 def test_workers_take_one_thread_each_and_leave_the_others_theirs():
-    assert side_by_side(lambda _: torch.get_num_threads(), range(6), CPU) == [1] * 6
+    assert run_parallel(lambda _: torch.get_num_threads(), range(6), CPU) == [1] * 6
     found = []
     later = Thread(target=lambda: found.append(torch.get_num_threads()))
     later.start()
@@ -65,22 +65,22 @@ def test_workers_take_one_thread_each_and_leave_the_others_theirs():
 
 def test_threads_that_parts_leave_over_work_inside_them():
     torch.set_num_threads(4)
-    assert side_by_side(lambda _: torch.get_num_threads(), range(2), CPU) == [2, 2]
+    assert run_parallel(lambda _: torch.get_num_threads(), range(2), CPU) == [2, 2]
 
 
 def test_results_come_in_order_and_errors_come_out():
-    assert side_by_side(lambda x: x * x, range(9), CPU) == [x * x for x in range(9)]
+    assert run_parallel(lambda x: x * x, range(9), CPU) == [x * x for x in range(9)]
     with pytest.raises(ZeroDivisionError):
-        side_by_side(lambda x: 1 / x, [1, 0], CPU)
+        run_parallel(lambda x: 1 / x, [1, 0], CPU)
 
 
 def test_workers_see_gradient_mode_and_autocast_of_their_caller():
     def modes(_):
         return torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")
 
-    assert side_by_side(modes, range(2), CPU) == [(True, False)] * 2
+    assert run_parallel(modes, range(2), CPU) == [(True, False)] * 2
     with torch.no_grad(), torch.autocast("cpu"):
-        assert side_by_side(modes, range(2), CPU) == [(False, True)] * 2
+        assert run_parallel(modes, range(2), CPU) == [(False, True)] * 2
 
 
 def test_little_work_is_one_part_and_much_work_many_on_each_thread():
