@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from protect.settings.base import PRECISIONS, among_choices, knob, positive
 
 UNLEARN_METHODS = (
-    *("cliperase", "ac", "hac", "hac_reg", "safeclip", "hysac", "ccu"),
+    *("cliperase", "ac", "hac", "hac_reg", "safeclip", "saferclip", "hysac", "ccu", "ccup"),
     *("retrain", "finetune", "ga", "graddiff", "kl", "enmn", "l1_sparse"),
 )
 GEOMETRIES = ("auto", "sphere", "meru", "hycoclip")
@@ -67,8 +67,9 @@ class ForgetSettings:
     norm: float = knob(0.01, "[hac_reg] distance of the forget pairs from the origin")
     aperture: float = knob(1.0, "[hac hac_reg hysac] scale of the entailment cones")
     order: float = knob(1.0, "[hysac] weight of the entailment terms beside the contrastive ones")
-    preserve: float = knob(1.0, "[safeclip hysac] contrast of the safe pairs, 1 in the papers")
+    preserve: float = knob(1.0, "[safeclip saferclip hysac] weight of keeping the safe pairs, 1 in the papers")
     rivals: bool = knob(False, "[safeclip] an unsafe item is a wrong answer for an unsafe query, not so in the paper")
+    project: float = knob(1.0, "[ccup] share of the classes' directions that is taken out")
     keep: float = knob(1.0, "[ccu] outputs of the other modality, and retain images, as they were")
     balance: float = knob(0.5, "[ccu] every class named equally often for the forget images")
     separate: float = knob(1.0, "[ccu] retain classes apart from each other and from the forget set")
@@ -82,5 +83,6 @@ class ForgetSettings:
             value = getattr(self, f.name)
             if isinstance(value, float) and value < 0:
                 raise ValueError(f"{f.name}: expected 0 or more, got {value}")
-        if self.impair > 1:
-            raise ValueError(f"impair: expected a share, 0 to 1, got {self.impair}")
+        for name in ("impair", "project"):
+            if getattr(self, name) > 1:
+                raise ValueError(f"{name}: expected a share, 0 to 1, got {getattr(self, name)}")

@@ -10,6 +10,7 @@ from protect.settings.unlearn import ForgetSettings
 from protect.unlearn.methods import (
     ac,
     ccu,
+    ccup,
     cliperase,
     enmn,
     finetune,
@@ -22,25 +23,28 @@ from protect.unlearn.methods import (
     l1_sparse,
     retrain,
     safeclip,
+    saferclip,
 )
 from protect.unlearn.step import Step
 
 
 @dataclass(frozen=True)
 class Method:
-    """A loss of one step, and what it needs.
+    """A loss of one step, or an edit in closed form, and what it needs.
 
     geometry: "sphere" or "hyperbolic" where the formulas hold in that one only. twins: each forget pair comes
     with its own retain pair. classes: pairs have classes. fresh: starts from random weights, forget pairs unseen.
-    prepare: makes `Step.prepared` from the frozen original, see enmn.
+    prepare: makes `Step.prepared` from the frozen original, see enmn. edit: changes the student at once, without any
+    training, from the text embeddings of the forgotten and of the retained classes, see ccup.
     """
 
-    loss: Callable[[Step, ForgetSettings], Tensor]
+    loss: Callable[[Step, ForgetSettings], Tensor] | None = None
     geometry: str = "any"
     twins: bool = False
     classes: bool = False
     fresh: bool = False
     prepare: Callable[..., Any] | None = None
+    edit: Callable[..., None] | None = None
 
 
 METHODS: dict[str, Method] = {
@@ -49,8 +53,10 @@ METHODS: dict[str, Method] = {
     "hac": Method(hac.loss, geometry="hyperbolic"),
     "hac_reg": Method(hac_reg.loss, geometry="hyperbolic"),
     "safeclip": Method(safeclip.loss, geometry="sphere", twins=True),
+    "saferclip": Method(saferclip.loss, geometry="sphere", twins=True),
     "hysac": Method(hysac.loss, geometry="hyperbolic", twins=True),
     "ccu": Method(ccu.loss, geometry="sphere", classes=True),
+    "ccup": Method(edit=ccup.edit, geometry="sphere", classes=True),
     "retrain": Method(retrain.loss, fresh=True),
     "finetune": Method(finetune.loss),
     "ga": Method(ga.loss),
