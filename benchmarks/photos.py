@@ -23,8 +23,8 @@ from PIL import Image
 
 from protect.data.images import to_view
 from protect.data.photo_files import read_still
+from protect.data.prepared import Prepared
 from protect.jobs.photos.key import EPSILON, SIZE, key_protector
-from protect.jobs.photos.photo import noise_of
 from protect.jobs.photos.records import PhotoRecord, read_records
 from protect.methods.protector import Protector
 from protect.settings.publish import STRENGTHS
@@ -112,7 +112,9 @@ def survival(made: Protector, clean: Path, protected: Path, record: PhotoRecord,
 
 def made_noise(made: Protector, path: Path, record: PhotoRecord) -> np.ndarray:
     """The noise that was made for what a model sees of a photo, 3 x 224 x 224 in 255ths, before mask and floor."""
-    noise, words, size = noise_of(made, read_still(path, MOST_PIXELS).image, record.caption_before)
+    photo = Prepared(None, (record.caption_before,), read_still(path, MOST_PIXELS))
+    [perturbation] = made.perturb([made.look(photo)])
+    noise, words, size = perturbation()
     if not record.caption.startswith(" ".join(words)):
         raise SystemExit(f"{record.name}: its caption has other words than its noise; the recipe has changed")
     edge = (noise.shape[-1] - size) // 2

@@ -1,21 +1,31 @@
-"""A folder of photos as samples: picture bytes and caption, as a method is fitted on them or a scraper finds them."""
+"""A folder of photos as a method is fitted on it: every photo decoded as it will be protected, with its caption."""
 
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-
-from PIL import Image
 
 from protect.data.caption_lists import read_list
 from protect.data.images import ImageError
-from protect.data.photo_captions import find_caption, sidecar_texts
-from protect.data.photo_files import Unsuited, read_still
-from protect.data.photo_folder import walk
-from protect.data.pictures import shown
+from protect.data.photo_captions import Caption, find_caption, sidecar_texts
+from protect.data.photo_files import Still, Unsuited, read_still
+from protect.data.photo_folder import Entry, walk
+from protect.data.prepared import Failure, Prepared
 from protect.settings.publish import PhotoSettings
-from protect.types import Member, Sample
 
-EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}  # what a sample's reader knows
+
+@dataclass(frozen=True, eq=False)
+class ReadPhoto:
+    """A decoded photo, its caption and where it was found, and the texts of its sidecars by name."""
+
+    still: Still
+    caption: Caption
+    texts: Mapping[str, str]
+
+    @property
+    def prepared(self) -> Prepared[Still]:
+        """What noise and words are made from."""
+        return Prepared(None, (self.caption.text,), self.still)
 
 
 def is_photo_folder(sources: Sequence[str]) -> bool:
@@ -25,28 +35,25 @@ def is_photo_folder(sources: Sequence[str]) -> bool:
     return not any(path.suffix == ".tar" or path.name.endswith(".tar.gz") for path in Path(sources[0]).iterdir())
 
 
-def photo_samples(source: Path, settings: PhotoSettings | None = None) -> Iterator[Sample]:
-    """Every photo that can be read, by its name below the folder, with its caption where it has one.
+def read_photo(entry: Entry, listed: Mapping[str, str], settings: PhotoSettings) -> ReadPhoto:
+    """Decodes a photo and finds its caption; `listed` are those of captions.csv. Raises what `read_still` raises."""
+    still = read_still(entry.path, settings.max_pixels)
+    texts = sidecar_texts(entry)
+    return ReadPhoto(still, find_caption(entry, still.metadata, listed, settings.caption_from, texts), texts)
 
-    The picture is the file's own bytes; kinds that a sample cannot hold (TIFF, AVIF, HEIC) become PNG.
-    """
+
+def photo_samples(
+    source: Path, settings: PhotoSettings | None = None
+) -> Iterator[Callable[[], Prepared[Still] | Failure]]:
+    """For every photo below `source` the call that reads it: a photo, or why none can be fitted on."""
     settings = settings or PhotoSettings()
     listed = read_list(source)
-    for entry in walk(source):
-        if entry.kind != "photo":
-            continue
-        try:
-            still = read_still(entry.path, settings.max_pixels)
-            caption = find_caption(entry, still.metadata, listed, settings.caption_from, sidecar_texts(entry))
-            data = entry.path.read_bytes() if still.kind in EXTENSIONS else _as_png(still.image)
-        except (ImageError, Unsuited, ImportError, OSError):
-            continue  # the run over the photos says so by name
-        picture = Member(f"photo.{EXTENSIONS.get(still.kind, 'png')}", data)
-        text = (Member("photo.txt", caption.text.encode()),) if caption.text else ()
-        yield Sample(entry.name, (picture, *text))
+    return (partial(_sample, entry, listed, settings) for entry in walk(source) if entry.kind == "photo")
 
 
-def _as_png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    shown(image).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+def _sample(entry: Entry, listed: Mapping[str, str], settings: PhotoSettings) -> Prepared[Still] | Failure:
+    try:
+        photo = read_photo(entry, listed, settings)
+    except (ImageError, Unsuited, ImportError, OSError) as error:  # the run over the photos says so by name
+        return Failure("unusable image", str(error))
+    return photo.prepared if photo.caption.text else Failure("no caption")

@@ -1,26 +1,26 @@
 """The whole job: fit if need be, then protect shard after shard; killed at any moment it goes on where it was."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
-import numpy as np
-
 from protect.clip.models import choose_device, image_size
 from protect.data.photo_samples import photo_samples
+from protect.data.prepared import Failure, Prepared, View, prepare
 from protect.data.shards import readable
 from protect.data.window import Window
 from protect.files import PlanError
 from protect.jobs.progress import Report
-from protect.jobs.sample import Ready, prepare
 from protect.methods.protector import Protector, fit
 from protect.methods.recipe import Recipe
 from protect.seeds import derive
 from protect.settings.publish import PublishSettings
 from protect.settings.recipe import USUAL_SIZE, FitSettings
-from protect.types import Sample
+
+Read = Callable[[], Prepared | Failure]  # what reads one pair
 
 MEASURED = 64  # pictures whose size is looked at before a fit without a surrogate
 
@@ -28,43 +28,42 @@ MEASURED = 64  # pictures whose size is looked at before a fit without a surroga
 def fill_window(shards: Sequence[Path], recipe: Recipe, publish: PublishSettings, device: str = "auto") -> Window:
     """Pairs to fit on: all of them, or whole shards in an order drawn from the seed until the window is full."""
     shards = sorted(shards, key=lambda shard: derive(recipe.fit.seed, "window", shard.name))
-    return window_of((sample for shard in shards for sample in readable(shard)), recipe, publish, device)
+    pairs = (partial(prepare, sample, publish) for shard in shards for sample in readable(shard))
+    return window_of(pairs, recipe, device)
 
 
-def window_of(samples: Iterator[Sample], recipe: Recipe, publish: PublishSettings, device: str = "auto") -> Window:
-    """The first usable pairs among the samples, until the window is full."""
+def window_of(pairs: Iterator[Read], recipe: Recipe, device: str = "auto") -> Window:
+    """The first usable ones of the pairs, until the window is full."""
     fit_settings = recipe.fit
-    size, samples = _view_size(samples, recipe, publish, device)
+    size, pairs = _view_size(pairs, recipe, device)
     window = Window(size, fit_settings.window)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        while not window.full and (some := list(islice(samples, fit_settings.batch))):
-            for pair in pool.map(lambda sample: _pair(sample, publish, window.size), some):
-                if pair and not window.full:
-                    window.add(*pair)
+        while not window.full and (some := list(islice(pairs, fit_settings.batch))):
+            for view in pool.map(partial(_view, size=window.size), some):
+                if view and not window.full:
+                    window.add(view.key, view.pixels, view.captions)
     return window
 
 
-def _view_size(
-    samples: Iterator[Sample], recipe: Recipe, publish: PublishSettings, device: str
-) -> tuple[int, Iterator[Sample]]:
-    """The side of views and noise, and the samples once more.
+def _view_size(pairs: Iterator[Read], recipe: Recipe, device: str) -> tuple[int, Iterator[Read]]:
+    """The side of views and noise, and the pairs once more.
 
     Where no surrogate is used or named it is what most CLIPs take, or that of the pictures where these are smaller:
     three of four of the first ones are at least that large.
     """
     settings = recipe.fit
     if settings.size or not recipe.method.any_size or settings.surrogate != FitSettings().surrogate:
-        return image_size(settings.surrogate, choose_device(device), settings.size), samples
-    first = list(islice(samples, MEASURED))
-    items = [prepare(sample, publish) for sample in first]
-    sides = sorted(min(item.photo.size) for item in items if isinstance(item, Ready))
-    return min([USUAL_SIZE, *sides[len(sides) // 4 :]]), chain(first, samples)
+        return image_size(settings.surrogate, choose_device(device), settings.size), pairs
+    first = list(islice(pairs, MEASURED))
+    items = (read() for read in first)
+    sides = sorted(min(item.picture.image.size) for item in items if isinstance(item, Prepared))
+    return min([USUAL_SIZE, *sides[len(sides) // 4 :]]), chain(first, pairs)
 
 
-def _pair(sample: Sample, publish: PublishSettings, size: int) -> tuple[str, np.ndarray, tuple[str, ...]] | None:
-    """What the window keeps of a sample; the decoded photo is let go."""
-    item = prepare(sample, publish, size)
-    return (item.sample.key, item.view, item.captions) if isinstance(item, Ready) else None
+def _view(read: Read, size: int) -> View | None:
+    """What the window keeps of a pair, None of one that cannot be used; the decoded picture is let go."""
+    item = read()
+    return item.view(size) if isinstance(item, Prepared) else None
 
 
 def refuse_many_processes() -> None:
@@ -84,4 +83,4 @@ def fit_on_shards(
 def fit_on_photos(source: Path, recipe: Recipe, report: Report, device: str = "auto") -> Protector:
     """Phase 1 on the photos of a folder that have captions."""
     refuse_many_processes()
-    return fit(window_of(photo_samples(source), recipe, PublishSettings(), device), recipe, report, device)
+    return fit(window_of(photo_samples(source), recipe, device), recipe, report, device)

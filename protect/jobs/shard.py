@@ -1,6 +1,7 @@
 """One shard: read, protect, publish, write; the same bytes whenever and wherever it is run."""
 
 import json
+import math
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +14,7 @@ from protect.data.shard_writer import ShardWriter
 from protect.data.shards import TruncatedShard, read_samples, sibling_parquet
 from protect.files import MARKER, write_whole
 from protect.jobs.plan import Plan, links_error, links_of
-from protect.jobs.sample import Outcome, Ready, SampleError, _protect_chunk, prepare, view_size
+from protect.jobs.sample import Outcome, Ready, SampleError, protect_chunk, ready
 from protect.jobs.shard_stats import COMPARED, Tally, _stats, marker
 from protect.methods.parts.trigger import write_words
 from protect.methods.protector import Protector
@@ -70,9 +71,9 @@ def _outcomes(
 ) -> Iterator[Outcome]:
     """Samples in their order, published; a chunk's files are made while the next chunk is protected."""
     waiting: list[Future[Outcome] | Outcome] = []
-    items = _items(shard, publish, view_size(protector), pool, tally)
+    items = _items(shard, publish, protector, pool, tally)
     for chunk in _chunks(items, protector.recipe.fit.batch):
-        futures = _protect_chunk(chunk, protector, publish, pool)
+        futures = protect_chunk(chunk, protector, publish, pool)
         yield from map(_finished, waiting)
         waiting = futures
     yield from map(_finished, waiting)
@@ -83,7 +84,7 @@ def _finished(item: Future[Outcome] | Outcome) -> Outcome:
 
 
 def _items(
-    shard: Path, publish: PublishSettings, size: int, pool: ThreadPoolExecutor, tally: Tally
+    shard: Path, publish: PublishSettings, protector: Protector, pool: ThreadPoolExecutor, tally: Tally
 ) -> Iterator[Ready | Outcome]:
     """Samples decoded ahead by the pool, a few at a time, in order."""
     ahead: deque[Future[Ready | Outcome]] = deque()
@@ -93,7 +94,7 @@ def _items(
             if not publish.urls and (links := links_of(sample)):
                 raise links_error(shard, links[0])
             again, compared = sample.key in seen, number % COMPARED == 0
-            ahead.append(pool.submit(prepare, sample, publish, size, again, compared))
+            ahead.append(pool.submit(ready, sample, protector, publish, again, compared))
             seen.add(sample.key)
             if len(ahead) > AHEAD:
                 yield ahead.popleft().result()
@@ -109,15 +110,15 @@ def _items(
 def _chunks(items: Iterator[Ready | Outcome], size: int) -> Iterator[list[Ready | Outcome]]:
     """Items in runs of at most `size` ready ones, cut earlier where the decoded pictures grow too large."""
     chunk: list[Ready | Outcome] = []
-    ready = pixels = 0
+    waiting = pixels = 0
     for item in items:
         chunk.append(item)
         if isinstance(item, Ready):
-            ready += 1
-            pixels += item.photo.size[0] * item.photo.size[1]
-        if ready == size or pixels > CHUNK_PIXELS:
+            waiting += 1
+            pixels += math.prod(item.prepared.picture.size)
+        if waiting == size or pixels > CHUNK_PIXELS:
             yield chunk
-            chunk, ready, pixels = [], 0, 0
+            chunk, waiting, pixels = [], 0, 0
     if chunk:
         yield chunk
 
@@ -136,5 +137,5 @@ def try_samples(
     samples: list[Sample], protector: Protector, publish: PublishSettings, pool: ThreadPoolExecutor
 ) -> list[Outcome]:
     """Protects a few samples as a shard would and writes nothing."""
-    items = list(pool.map(lambda sample: prepare(sample, publish, view_size(protector)), samples))
-    return [_finished(item) for item in _protect_chunk(items, protector, publish, pool)]
+    items = list(pool.map(lambda sample: ready(sample, protector, publish), samples))
+    return [_finished(item) for item in protect_chunk(items, protector, publish, pool)]

@@ -15,12 +15,12 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from protect import __version__
+from protect.data.prepared import Prepared, prepare
 from protect.data.shards import readable
 from protect.files import MARKER, PlanError, write_whole
 from protect.jobs.fit import fit_on_shards
 from protect.jobs.plan import PEEKED, Plan
 from protect.jobs.progress import Report, ShardDone
-from protect.jobs.sample import Ready, prepare
 from protect.jobs.shard import protect_shard
 from protect.jobs.shard_stats import marker
 from protect.methods.protector import Protector
@@ -75,7 +75,7 @@ def pictures_at_once(shards: Sequence[Path], publish: PublishSettings) -> int:
     """Threads that decode and encode: small pictures are mostly Python's own work, which threads only hand about."""
     some = islice(readable(shards[0]), PEEKED) if shards else ()
     items = [prepare(sample, publish) for sample in some]
-    pixels = [math.prod(item.photo.size) for item in items if isinstance(item, Ready)]
+    pixels = [math.prod(item.picture.size) for item in items if isinstance(item, Prepared)]
     return 1 if pixels and max(pixels) <= SMALL else os.cpu_count() or 1
 
 

@@ -4,22 +4,21 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from protect import __version__
 from protect.clip.device import choose_device
 from protect.data.noise_store import NoiseStore
-from protect.data.views import view_around
+from protect.data.prepared import Prepared, View
 from protect.data.window import Window, to_images
 from protect.methods import REMOVED, Method
 from protect.methods.fitted import Fitted, Protect
@@ -29,6 +28,14 @@ from protect.types import Batch, Protection, Words
 
 FORMAT = 2  # 1 had other methods, and the device in its recipe
 TENSORS, ABOUT, NOISE = "weights.safetensors", "protector.json", "noise.int8"
+
+
+class Perturbation(NamedTuple):
+    """What one picture gets: noise (int8 3xNxN, 255ths), words, and the side of the noise's middle a model sees."""
+
+    noise: np.ndarray
+    words: Words
+    size: int
 
 
 @dataclass(frozen=True)
@@ -56,22 +63,37 @@ class Protector:
         return self.method.protector(self.fitted, self.recipe, choose_device(self.device))
 
     def protect(self, batch: Batch) -> Protection:
-        """Noise and words for a batch; depends on nothing but the batch and this artefact."""
+        """Noise and words for a batch of views; depends on nothing but the batch and this artefact."""
         return self._protect(batch)
 
-    def side(self, image: Image.Image) -> int:
-        """Side of the view it takes of a picture: where its noise fits any size, at most the picture's own."""
-        return min(self.size, *image.size) if self.method.any_size else self.size
+    def look(self, item: Prepared) -> View:
+        """What the method sees of a picture: the square in its middle, or all of it where the noise follows it.
 
-    def protect_whole(self, key: str, image: Image.Image, captions: tuple[str, ...]) -> tuple[np.ndarray, Words, int]:
-        """Noise (int8 3xNxN) for all of an RGB picture, its words, and the side of the centre crop in the middle.
-
-        For a method that takes the whole image. A picture smaller than the views gets its noise at its own size.
+        Where the noise fits any size, a picture smaller than the views is seen at its own.
         """
-        size = self.side(image)
-        seen = torch.from_numpy(view_around(image, size)).permute(2, 0, 1)[None]
-        protection = self.protect(Batch((key,), to_images(seen), (captions,)))
-        return protection.noise[0].numpy(), protection.words[0], size
+        image = item.picture.image
+        size = min(self.size, *image.size) if self.method.any_size else self.size
+        return item.whole(size) if self.method.whole_image else item.view(size)
+
+    def perturb(self, views: Sequence[View]) -> list[Callable[[], Perturbation]]:
+        """For each view, the call that gives its noise and words.
+
+        What is made for many pictures at once is made here. What is made for a picture alone is made by the call,
+        on whatever thread the caller likes.
+        """
+        if self.method.whole_image:
+            return [partial(self._perturb_alone, view) for view in views]
+        if not views:
+            return []
+        pixels = torch.from_numpy(np.stack([view.pixels for view in views]))
+        keys, captions = tuple(view.key for view in views), tuple(view.captions for view in views)
+        made = self.protect(Batch(keys, to_images(pixels), captions))
+        rows = zip(views, made.noise.numpy(), made.words, strict=True)
+        return [partial(Perturbation, noise, words, view.size) for view, noise, words in rows]
+
+    def _perturb_alone(self, view: View) -> Perturbation:
+        made = self.protect(Batch((view.key,), to_images(torch.from_numpy(view.pixels[None])), (view.captions,)))
+        return Perturbation(made.noise[0].numpy(), made.words[0], view.size)
 
     @cached_property
     def hash(self) -> str:

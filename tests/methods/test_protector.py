@@ -3,12 +3,14 @@
 import json
 import stat
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from protect.data.prepared import Prepared
 from protect.data.views import room
 from protect.data.window import Window, to_images
 from protect.methods import METHODS
@@ -246,7 +248,9 @@ def test_noise_that_follows_a_picture_covers_all_of_it(height, width):
     recipe = Recipe(FitSettings(method="instant", size=32, window=64))
     made = fit(window_of(6), recipe)
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    noise, words, size = made.protect_whole("key", Image.fromarray(pixels), ("a cat and a dog",))
+    picture = SimpleNamespace(kind="PNG", image=Image.fromarray(pixels), lossless=True)
+    [perturbation] = made.perturb([made.look(Prepared("key", ("a cat and a dog",), picture))])
+    noise, words, size = perturbation()
     assert size == min(32, height, width) and len(words) == ATTRIBUTE_WORDS and noise.dtype == np.int8
     assert noise.shape == (3, room(height, width, size), room(height, width, size))
     carried = carry(noise, height, width, 8, size=size)

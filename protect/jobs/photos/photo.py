@@ -1,22 +1,16 @@
 """One photo: read, protected, written, read again and measured."""
 
-import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-from PIL import Image
-
 from protect.data.metadata.metadata import new_metadata
-from protect.data.photo_captions import find_caption, new_sidecars, sidecar_texts
-from protect.data.photo_files import Unsuited, decode_still, read_still
+from protect.data.photo_captions import new_sidecars
+from protect.data.photo_files import Unsuited, decode_still
 from protect.data.photo_folder import Entry
+from protect.data.photo_samples import read_photo
 from protect.data.photo_writer import encode_still
-from protect.data.pictures import shown, view_of
-from protect.data.window import to_images
 from protect.files import write_whole
 from protect.jobs.photos.records import PhotoRecord
 from protect.methods.parts.trigger import write_words
@@ -24,7 +18,6 @@ from protect.methods.protector import Protector
 from protect.publish.gate import publish
 from protect.publish.photo_noise import visible_change
 from protect.settings.publish import STRENGTHS, PhotoSettings
-from protect.types import Batch, Words
 
 MOST_PSNR = 100.0  # dB, for a photo that nothing was changed of
 
@@ -57,12 +50,12 @@ def protect_photo(
 
     Raises what `read_still` raises, Marked, BudgetError.
     """
-    still = read_still(entry.path, settings.max_pixels)
+    photo = read_photo(entry, listed, settings)
+    still, caption = photo.still, photo.caption
     if still.metadata.marked:
         raise Marked("protected already by this tool")
-    texts = sidecar_texts(entry)
-    caption = find_caption(entry, still.metadata, listed, settings.caption_from, texts)
-    noise, words, size = noise_of(protector, still.image, caption.text)
+    [perturbation] = protector.perturb([protector.look(photo.prepared)])
+    noise, words, size = perturbation()
     text = write_words(caption.text, words, protector.recipe.trigger.trigger_style).strip()
     new = new_metadata(still.metadata, text, still.image.size, settings)
     strength = STRENGTHS[settings.strength]
@@ -92,20 +85,4 @@ def protect_photo(
         lowered=fit.lowered or made.scale < 1,
         written=len(made.data),
     )
-    return Protected(record, made.data, new_sidecars(entry, texts, text, settings))
-
-
-def noise_of(protector: Protector, image: Image.Image, caption: str) -> tuple[np.ndarray, Words, int]:
-    """Noise (int8 3xNxN), words, and the side of the noise's middle that a model sees of the photo.
-
-    They hang on what the photo shows, so that copies of it get the same. Directions and tiles fit any size: a photo
-    smaller than the protector's views gets them at its own. A direction follows the picture, so that no piece of it
-    fits elsewhere: it is made for the whole photo, not for the square in its middle alone.
-    """
-    size = protector.side(image)
-    view = view_of(image, size)
-    key = hashlib.sha256(view.tobytes()).hexdigest()
-    if protector.method.whole_image:
-        return protector.protect_whole(key, shown(image), (caption,))
-    protection = protector.protect(Batch((key,), to_images(torch.from_numpy(view[None])), ((caption,),)))
-    return protection.noise[0].numpy(), protection.words[0], size
+    return Protected(record, made.data, new_sidecars(entry, photo.texts, text, settings))

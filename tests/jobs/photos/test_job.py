@@ -10,25 +10,31 @@ import struct
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from protect.data.captions import captions_of
 from protect.data.metadata.iptc import jpeg_segment, write_iptc
 from protect.data.metadata.xmp import write_xmp
 from protect.data.photo_files import read_still
-from protect.data.photo_samples import is_photo_folder, photo_samples
+from protect.data.photo_folder import walk
+from protect.data.photo_samples import is_photo_folder, photo_samples, read_photo
+from protect.data.prepared import Failure, Prepared
 from protect.files import PlanError, write_whole
+from protect.jobs.fit import fit_on_photos
 from protect.jobs.photos.job import make_job, protect_photos
 from protect.jobs.photos.key import EPSILON, key_protector, own_key, own_words
 from protect.jobs.photos.leaks import scan_photos
-from protect.jobs.photos.photo import noise_of, protect_photo
+from protect.jobs.photos.photo import protect_photo
 from protect.jobs.photos.records import PhotoRecord, append_record, read_records, records_path, write_records
 from protect.jobs.photos.summary import estimate, size_text, status_line, summary
 from protect.methods.instant_settings import ATTRIBUTE_WORDS
+from protect.methods.mem_settings import MemSettings
 from protect.methods.parts.keywords import Vocabulary
+from protect.methods.protector import Protector
 from protect.methods.recipe import Recipe
 from protect.publish.photo_noise import visible_change
 from protect.settings.publish import STRENGTHS, PhotoSettings
@@ -94,6 +100,13 @@ def done(source, tmp_path_factory):
 def commented(data):
     """A JPEG with the clean caption as its comment."""
     return data[:2] + b"\xff\xfe\0" + bytes([len(CLEAN) + 2]) + CLEAN.encode() + data[2:]
+
+
+def noise_of(protector, image, caption):
+    """Noise, words and size of the middle, as a photo of this caption gets them."""
+    picture = SimpleNamespace(kind="PNG", image=image, lossless=True)
+    [perturbation] = protector.perturb([protector.look(Prepared(None, (caption,), picture))])
+    return perturbation()
 
 
 def run(source, out, settings=SEED, **options):
@@ -601,13 +614,43 @@ def test_the_noise_goes_on_over_the_whole_photo(size):
 
 def test_a_protector_of_ones_own(small, tmp_path):
     recipe = Recipe(fit=FitSettings(method="random", size=32, window=4), noise=NoiseSettings(epsilon=4.0))
-    from protect.jobs.fit import fit_on_photos
-
     (small[0] / "captions.csv").write_text("b.jpg,a boat\n")
     protector = fit_on_photos(small[0], recipe, lambda line: None)
     records, fresh = run(small[0], tmp_path / "own", protector=protector)
     assert fresh == ["a.jpg", "b.jpg", "c.jpg"] and protector.pairs == 2
     assert records["a.jpg"].caption.split()[0] in protector.fitted.alphabet[0]
+
+
+def test_photos_that_a_method_was_fitted_on_get_the_noise_of_the_fit(tmp_path, photo_bytes, bring_back):
+    """Whatever they are called meanwhile: phase 1's own noise and words are published, none are made anew."""
+    source, size = tmp_path / "in", 32
+    source.mkdir()
+    for number, (name, mode) in enumerate((("a.png", "RGB"), ("b.png", "RGB"), ("c.tif", "RGB"), ("d.png", "L"))):
+        kind = {"png": "PNG", "tif": "TIFF"}[name[-3:]]
+        (source / name).write_bytes(photo_bytes(kind, mode, seed=number))
+        (source / f"{name[0]}.txt").write_text(f"a boat in harbour {number}")
+    recipe = Recipe(
+        fit=FitSettings(method="mem", surrogate=("tiny-resnet",), size=size, batch=4),
+        own=MemSettings(rounds=1, surrogate_steps=1, candidates=2, steps=8),
+    )
+    fit_on_photos(source, recipe, lambda line: None).save(tmp_path / "protector")
+    protector = Protector.load(tmp_path / "protector")
+    (source / "a.png").rename(source / "renamed.png")
+    (source / "a.txt").rename(source / "renamed.txt")
+    kept = protector.fitted.noise.read(torch.arange(4)).numpy().astype(np.float32)
+    records, rows = run(source, tmp_path / "out", protector=protector)[0], {}
+    for entry in [entry for entry in walk(source) if entry.kind == "photo"]:
+        photo = read_photo(entry, {}, SEED)
+        noise, words, _ = protector.perturb([protector.look(photo.prepared)])[0]()
+        rows[entry.name] = int(np.abs(kept - noise).sum(axis=(1, 2, 3)).argmin())
+        np.testing.assert_array_equal(kept[rows[entry.name]], noise)
+        assert records[entry.name].caption.startswith(" ".join(words))
+    assert sorted(rows.values()) == [0, 1, 2, 3]
+    for name in ("renamed.png", "c.tif"):
+        before, after = (np.asarray(Image.open(folder / name), np.float32) for folder in (source, tmp_path / "out"))
+        seen = bring_back(after - before, size)
+        found = [np.corrcoef(seen.ravel(), noise.ravel())[0, 1] for noise in kept]
+        assert np.argmax(found) == rows[name] and max(found) > 0.4
 
 
 def test_a_broken_list_of_captions_stops_before_anything_is_written(tmp_path):
@@ -697,16 +740,15 @@ def test_records_round_trip(tmp_path):
             read_records(tmp_path)
 
 
-def test_photos_as_samples(source, done):
-    samples = {sample.key: sample for sample in photo_samples(source)}
-    assert set(samples) == {name for name, record in done[1].items() if record.status == "protected"}
-    keys = ("caption",)
-    assert captions_of(samples["full.jpg"], keys) == captions_of(samples["listed.jpg"], keys) == (CLEAN,)
-    assert captions_of(samples["grey.png"], keys) == ()
-    assert samples["full.jpg"].members[0].data == (source / "full.jpg").read_bytes()
-    assert Image.open(io.BytesIO(samples["t.tif"].members[0].data)).format == "PNG"
-    published = {sample.key: captions_of(sample, keys) for sample in photo_samples(done[0])}
-    assert published["listed.jpg"] == (done[1]["listed.jpg"].caption,)
+def test_photos_are_read_for_a_fit_as_they_are_protected(source, done):
+    read = [load() for load in photo_samples(source)]
+    refused = [item.kind for item in read if isinstance(item, Failure)]
+    assert set(refused) == {"no caption", "unusable image"} and refused.count("unusable image") == 1  # cut.jpg
+    photos = [item for item in read if isinstance(item, Prepared)]
+    protected = [record for record in done[1].values() if record.status == "protected" and record.caption_before]
+    assert sorted(item.captions[0] for item in photos) == sorted(record.caption_before for record in protected)
+    assert {item.picture.kind for item in photos} == {"JPEG", "PNG", "TIFF"}
+    assert len({item.view(32).key for item in photos}) == len(photos)
 
 
 def test_which_sources_are_photos(source, tmp_path):
