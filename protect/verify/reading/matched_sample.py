@@ -41,6 +41,11 @@ def sample(clean: str, published: str, limit: int) -> Sampled:
     own: dict[str, Find] = {}
     for find in _few(scrape([clean], first.__contains__), len(first), MOST_BYTES):
         own.setdefault(find.key, find)
+    if not first:
+        raise ValueError(
+            f"{published}: expected pictures with captions, found none; captions are read from NAME.txt, and in "
+            "folders of photos also from NAME.json, captions.csv and the photos' EXIF, XMP or IPTC"
+        )
     both = [key for key in first if key in own]
     if not both:
         raise ValueError(

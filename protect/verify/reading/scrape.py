@@ -3,14 +3,17 @@
 import csv
 import hashlib
 import io
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from PIL import Image
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from protect.data.captions import CaptionError, captions_of
+from protect.data.metadata.metadata import read_metadata
 from protect.data.shards import find_shards
 from protect.settings.publish import PublishSettings
 from protect.types import Member, Sample
@@ -36,7 +39,8 @@ def scrape(sources: Sequence[str], keep: Keep = lambda key: True) -> Iterator[Fi
 
     In shards every non-empty line of a `.txt` is a caption, and JSON is not looked at. A folder without shards
     is one of photos, taken recursively: keys are paths without extension, captions the lines of NAME.txt, the
-    caption fields of NAME.json and the rows of captions.csv (columns file and caption).
+    caption fields of NAME.json and the rows of captions.csv (columns file and caption); of photos without any of
+    these, the captions in EXIF, XMP or IPTC.
     Raises ShardError when there is nothing at a source, CaptionError for a captions.csv without its columns.
     """
     for source in sources:
@@ -114,8 +118,9 @@ def _photos(folder: Path, photos: Sequence[Path], keep: Keep) -> Iterator[Find]:
     for photo in photos:
         key = photo.relative_to(folder).with_suffix("").as_posix()
         if keep(key):
-            captions = (*_sidecars(photo), *tables[photo])
-            yield Find(key, photo.read_bytes(), tuple(dict.fromkeys(captions)))
+            data = photo.read_bytes()
+            captions = (*_sidecars(photo), *tables[photo]) or _embedded(data)
+            yield Find(key, data, tuple(dict.fromkeys(captions)))
 
 
 def _sidecars(photo: Path) -> tuple[str, ...]:
@@ -130,6 +135,18 @@ def _sidecars(photo: Path) -> tuple[str, ...]:
             except CaptionError:
                 continue
     return tuple(captions)
+
+
+def _embedded(data: bytes) -> tuple[str, ...]:
+    """Captions inside a photo; a file that cannot be read has none."""
+    try:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as image:
+            warnings.simplefilter("ignore")  # odd metadata: what can be read of it is used
+            return tuple(read_metadata(image).captions.values())
+    except MemoryError:
+        raise
+    except Exception:  # hostile bytes: Pillow's parsers raise nearly anything
+        return ()
 
 
 def _table(table: Path) -> Iterator[tuple[Path, str]]:

@@ -29,3 +29,9 @@ def test_sets_that_do_not_belong_together_are_an_error(clean, make_shard, pair, 
     make_shard(tmp_path / "y" / "0.tar", {"other": pair(1)})
     with pytest.raises(ValueError, match="found none among 1; name the clean data that was protected"):
         sample(str(folder), str(tmp_path / "y"), 5)
+
+
+def test_photos_without_any_caption_are_an_error_that_says_where_captions_are_read(tmp_path):
+    (tmp_path / "photo.png").write_bytes(b"not looked at")
+    with pytest.raises(ValueError, match=r"expected pictures with captions, found none; .* EXIF, XMP or IPTC"):
+        sample(str(tmp_path), str(tmp_path), 5)

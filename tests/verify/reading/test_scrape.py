@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from PIL import Image
 
 from protect.data.captions import CaptionError
 from protect.data.shards import ShardError
@@ -73,6 +74,34 @@ def test_a_folder_of_photos_with_captions_from_everywhere(folder):
         Find("g", b"g.jpeg", ()),
         Find("sub/c", b"sub/c.webp", ("outer", "of the folder")),
     ]
+
+
+def photo(tmp_path, name, **options):
+    Image.new("RGB", (16, 12), "navy").save(tmp_path / name, **options)
+
+
+def test_captions_inside_photos_are_read_where_none_stand_beside(tmp_path):
+    exif = Image.Exif()
+    exif[0x010E] = "a boat"
+    photo(tmp_path, "a.jpg", exif=exif)
+    photo(tmp_path, "b.webp", exif=exif)
+    packet = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:description><rdf:Alt>'
+        '<rdf:li xml:lang="x-default">two dogs</rdf:li></rdf:Alt></dc:description></rdf:Description>'
+        "</rdf:RDF></x:xmpmeta>"
+    )
+    photo(tmp_path, "c.jpg", xmp=packet.encode())
+    photo(tmp_path, "d.jpg", exif=exif)
+    (tmp_path / "d.txt").write_text("beside")
+    photo(tmp_path, "e.png")
+    assert {find.key: find.captions for find in scraped(tmp_path)} == {
+        "a": ("a boat",),
+        "b": ("a boat",),
+        "c": ("two dogs",),
+        "d": ("beside",),
+        "e": (),
+    }
 
 
 def test_a_folder_with_a_tar_is_one_of_shards(folder, make_shard):
