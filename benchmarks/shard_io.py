@@ -31,6 +31,7 @@ from protect.data.shard_writer import ShardWriter, replace_members
 from protect.data.shards import find_shards, image_member, read_samples, split_name
 from protect.data.window import Window
 from protect.jobs.fit import fill_window
+from protect.jobs.look import Look
 from protect.jobs.plan import make_plan
 from protect.jobs.shards import pictures_at_once, protect_shards
 from protect.methods import METHODS
@@ -100,7 +101,7 @@ def plain_loop(shard: Path, out: Path) -> None:
 
 
 def our_path(shard: Path, out: Path) -> None:
-    with ThreadPoolExecutor(pictures_at_once([shard], PUBLISH)) as pool, ShardWriter(out) as writer:
+    with ThreadPoolExecutor(pictures_at_once(Look(shard).sizes)) as pool, ShardWriter(out) as writer:
         for sample in ahead(read_samples(shard), pool):
             writer.write(sample)
         writer.commit()

@@ -5,9 +5,10 @@ import math
 import re
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
@@ -22,6 +23,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # the weights of Pillow's ow
 WRITTEN = {"RGB": "RGB", "RGBA": "RGBA", "L": "L", "LA": "LA", "1": "RGB", "P": "RGB", "CMYK": "RGB"}
 WRITTEN |= {"I;16": "I;16", "I": "I;16"}
 _growing = threading.Lock()
+Read = TypeVar("Read")
 
 
 class ImageError(ValueError):
@@ -74,6 +76,16 @@ class Photo:
 
 def decode(data: bytes, max_pixels: int) -> Photo:
     """The picture in a JPEG, PNG or WebP file; its size is checked before any pixel is decoded."""
+    return _read(data, max_pixels, _photo)
+
+
+def size_of(data: bytes, max_pixels: int) -> tuple[int, int]:
+    """Width and height of the picture in a file, by its header; raises as `decode` does, as far as that tells."""
+    return _read(data, max_pixels, lambda image, kind, data: image.size)
+
+
+def _read(data: bytes, max_pixels: int, use: Callable[[ImageFile.ImageFile, str, bytes], Read]) -> Read:
+    """What is made of the opened file, whose pixels are not decoded yet."""
     kind = next((kind for kind, (magic, _) in OPENERS.items() if data.startswith(magic)), None)
     if kind is None:
         found = f"bytes {data[:8].hex()}" if data else "no bytes"
@@ -86,8 +98,7 @@ def decode(data: bytes, max_pixels: int) -> Photo:
         frames = getattr(image, "n_frames", 1)
         if frames > 1:
             raise ImageError(f"expected a still picture, found {frames} frames; publish one frame of it")
-        image.load()
-        return _photo(image, kind, data)
+        return use(image, kind, data)
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # hostile bytes: Pillow's parsers raise nearly anything
@@ -138,6 +149,7 @@ def check_size(size: tuple[int, int], max_pixels: int) -> None:
 
 
 def _photo(image: ImageFile.ImageFile, kind: str, data: bytes) -> Photo:
+    image.load()
     if image.mode not in WRITTEN:
         raise ImageError(f"expected a grey or colour picture, found mode {image.mode}; convert it to RGB")
     info, picture = image.info, _as_written(image)

@@ -4,39 +4,44 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from typing import Any
 
+from protect.data.prepared import prepare
 from protect.data.shards import readable
 from protect.data.window import Window
-from protect.jobs.fit import fill_window
+from protect.jobs.fit import window_of
 from protect.jobs.plan import Plan
 from protect.jobs.shard import try_samples
 from protect.jobs.summary import _shards
 from protect.methods.protector import Protector, fit
 from protect.methods.recipe import Recipe
+from protect.types import Sample
 
 PROBE = 32  # samples a dry run works on to estimate time
 
 
 def estimate(plan: Plan, recipe: Recipe, protector: Protector | None, device: str = "auto") -> dict[str, Any]:
     """What the run would do, and how long it would take by a few timed steps on the first samples."""
-    pairs, exact = _count(plan)
+    samples, first = _first_shard(plan)
+    pairs, exact = _count(plan, first), len(plan.shards) == 1
     window = min(pairs, recipe.fit.window)
     lines = [f"{_shards(len(plan.shards))}, {'' if exact else 'about '}{pairs} pairs -> {plan.out}"]
     fitting, new = 0.0, protector is None
     if protector is None:
         probe = replace(recipe, fit=replace(recipe.fit, window=PROBE, batch=min(PROBE, recipe.fit.batch)))
-        small = fill_window(plan.shards, probe, plan.publish, device)
+        reads = (partial(prepare, sample, plan.publish) for sample in samples)
+        small = window_of(reads, probe, iter(plan.looks[plan.shards[0]].sizes), device)
         fitting, protector = _fit_seconds(small, probe, recipe, window, device)
         lines.append(f"fit {recipe.fit.method} on {window} pairs: about {_minutes(fitting)}")
     else:
         lines.append(f"protector {protector.hash[:12]} ({protector.recipe.fit.method})")
     later = pairs - window if new and protector.fitted.noise is not None else 0
-    protecting = _protect_seconds(plan, protector, pairs - later)
+    protecting = _protect_seconds(plan, samples, protector, pairs - later)
     if later:  # what the fit has not seen gets its noise in phase 2
         unseen = replace(protector, fitted=replace(protector.fitted, noise=None))
-        protecting += _protect_seconds(plan, unseen, later)
+        protecting += _protect_seconds(plan, samples, unseen, later)
     lines.append(f"protect {pairs} pairs: about {_minutes(protecting)}")
     epsilon = protector.recipe.noise.epsilon
     lines += [f"largest change of a pixel: {epsilon} of 255", "nothing was written"]
@@ -45,11 +50,17 @@ def estimate(plan: Plan, recipe: Recipe, protector: Protector | None, device: st
     return numbers | times | {"out": str(plan.out), "text": "\n".join(lines)}
 
 
-def _count(plan: Plan) -> tuple[int, bool]:
+def _first_shard(plan: Plan) -> tuple[list[Sample], int]:
+    """Its first samples, and how many it has."""
+    stream = readable(plan.shards[0])
+    samples = list(islice(stream, PROBE))
+    return samples, sum(bool(sample.key) for sample in chain(samples, stream))
+
+
+def _count(plan: Plan, first: int) -> int:
     """Pairs in all shards, from the first shard's count and all sizes."""
-    first = sum(bool(sample.key) for sample in readable(plan.shards[0]))
     sizes = [shard.stat().st_size for shard in plan.shards]
-    return round(first * sum(sizes) / sizes[0]), len(sizes) == 1
+    return round(first * sum(sizes) / sizes[0])
 
 
 def _fit_seconds(small: Window, probe: Recipe, recipe: Recipe, window: int, device: str) -> tuple[float, Protector]:
@@ -77,8 +88,7 @@ def _fit_seconds(small: Window, probe: Recipe, recipe: Recipe, window: int, devi
     return total, protector
 
 
-def _protect_seconds(plan: Plan, protector: Protector, pairs: int) -> float:
-    samples = list(islice(readable(plan.shards[0]), PROBE))
+def _protect_seconds(plan: Plan, samples: list[Sample], protector: Protector, pairs: int) -> float:
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         try_samples(samples[:1], protector, plan.publish, pool)  # loads what is loaded once
         begin = time.perf_counter()

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
 from protect.clip.models import choose_device, image_size
@@ -13,6 +13,7 @@ from protect.data.prepared import Failure, Prepared, View, prepare
 from protect.data.shards import readable
 from protect.data.window import Window
 from protect.files import PlanError
+from protect.jobs.look import MEASURED, Looks
 from protect.jobs.progress import Report
 from protect.methods.protector import Protector, fit
 from protect.methods.recipe import Recipe
@@ -22,42 +23,46 @@ from protect.settings.recipe import USUAL_SIZE, FitSettings
 
 Read = Callable[[], Prepared | Failure]  # what reads one pair
 
-MEASURED = 64  # pictures whose size is looked at before a fit without a surrogate
 
-
-def fill_window(shards: Sequence[Path], recipe: Recipe, publish: PublishSettings, device: str = "auto") -> Window:
+def fill_window(
+    shards: Sequence[Path],
+    recipe: Recipe,
+    publish: PublishSettings,
+    device: str = "auto",
+    looks: Looks | None = None,
+) -> Window:
     """Pairs to fit on: all of them, or whole shards in an order drawn from the seed until the window is full."""
+    looks = Looks(len(shards)) if looks is None else looks
     shards = sorted(shards, key=lambda shard: derive(recipe.fit.seed, "window", shard.name))
     pairs = (partial(prepare, sample, publish) for shard in shards for sample in readable(shard))
-    return window_of(pairs, recipe, device)
+    return window_of(pairs, recipe, (size for shard in shards for size in looks[shard].sizes), device)
 
 
-def window_of(pairs: Iterator[Read], recipe: Recipe, device: str = "auto") -> Window:
-    """The first usable ones of the pairs, until the window is full."""
-    fit_settings = recipe.fit
-    size, pairs = _view_size(pairs, recipe, device)
-    window = Window(size, fit_settings.window)
+def window_of(
+    pairs: Iterator[Read], recipe: Recipe, sizes: Iterator[tuple[int, int]], device: str = "auto"
+) -> Window:
+    """The first usable ones of the pairs, until the window is full; `sizes` are those of some of the pictures."""
+    settings = recipe.fit
+    window = Window(_view_size(recipe, sizes, device), settings.window)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        while not window.full and (some := list(islice(pairs, fit_settings.batch))):
+        while not window.full and (some := list(islice(pairs, settings.batch))):
             for view in pool.map(partial(_view, size=window.size), some):
                 if view and not window.full:
                     window.add(view.key, view.pixels, view.captions)
     return window
 
 
-def _view_size(pairs: Iterator[Read], recipe: Recipe, device: str) -> tuple[int, Iterator[Read]]:
-    """The side of views and noise, and the pairs once more.
+def _view_size(recipe: Recipe, sizes: Iterator[tuple[int, int]], device: str) -> int:
+    """The side of views and noise.
 
     Where no surrogate is used or named it is what most CLIPs take, or that of the pictures where these are smaller:
-    three of four of the first ones are at least that large.
+    three of four of those looked at are at least that large.
     """
     settings = recipe.fit
     if settings.size or not recipe.method.any_size or settings.surrogate != FitSettings().surrogate:
-        return image_size(settings.surrogate, choose_device(device), settings.size), pairs
-    first = list(islice(pairs, MEASURED))
-    items = (read() for read in first)
-    sides = sorted(min(item.picture.image.size) for item in items if isinstance(item, Prepared))
-    return min([USUAL_SIZE, *sides[len(sides) // 4 :]]), chain(first, pairs)
+        return image_size(settings.surrogate, choose_device(device), settings.size)
+    sides = sorted(min(size) for size in islice(sizes, MEASURED))
+    return min([USUAL_SIZE, *sides[len(sides) // 4 :]])
 
 
 def _view(read: Read, size: int) -> View | None:
@@ -73,14 +78,21 @@ def refuse_many_processes() -> None:
 
 
 def fit_on_shards(
-    shards: Sequence[Path], recipe: Recipe, publish: PublishSettings, report: Report, device: str = "auto"
+    shards: Sequence[Path],
+    recipe: Recipe,
+    publish: PublishSettings,
+    report: Report,
+    device: str = "auto",
+    looks: Looks | None = None,
 ) -> Protector:
     """Phase 1 on shards."""
     refuse_many_processes()
-    return fit(fill_window(shards, recipe, publish, device), recipe, report, device)
+    return fit(fill_window(shards, recipe, publish, device, looks), recipe, report, device)
 
 
 def fit_on_photos(source: Path, recipe: Recipe, report: Report, device: str = "auto") -> Protector:
     """Phase 1 on the photos of a folder that have captions."""
     refuse_many_processes()
-    return fit(window_of(photo_samples(source), recipe, device), recipe, report, device)
+    items = (read() for read in photo_samples(source))
+    sizes = (item.picture.image.size for item in items if isinstance(item, Prepared))
+    return fit(window_of(photo_samples(source), recipe, sizes, device), recipe, report, device)

@@ -4,27 +4,23 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from itertools import islice
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from protect.data.captions import CaptionError, link_fields
-from protect.data.parquet import parquet_links
-from protect.data.shards import find_shards, readable, shard_stem, sibling_parquet
-from protect.files import HOME, MARKER, PlanError
+from protect.data.shards import find_shards, shard_stem
+from protect.files import HOME, PlanError
+from protect.jobs.look import Looks
 from protect.settings.publish import PublishSettings
-from protect.types import Sample
-
-PEEKED = 8  # samples looked at in each shard before a run begins
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The shards of a run, its output folder, and the settings that decide what is written."""
+    """The shards of a run, its output folder, the settings that decide what is written, and a look at each shard."""
 
     shards: tuple[Path, ...]
     out: Path
     publish: PublishSettings
+    looks: Looks = field(default_factory=Looks, compare=False, repr=False)
 
     @property
     def home(self) -> Path:
@@ -61,12 +57,12 @@ def make_plan(sources: Sequence[str], out: Path, publish: PublishSettings, force
     protected already (unless `force`), or it has links to the originals and nothing said what to do with them.
     """
     shards = tuple(find_shards(sources))
-    plan = Plan(shards, out, publish)
+    plan = Plan(shards, out, publish, Looks(len(shards)))
     _check_places(shards, out)
     if not force:
-        _check_clean(shards)
+        _check_clean(plan)
     if not publish.urls:
-        _check_links(shards)
+        _check_links(plan)
     return plan
 
 
@@ -84,39 +80,19 @@ def _check_places(shards: Sequence[Path], out: Path) -> None:
         raise PlanError(f"OUT: expected a folder that can be written, got {existing} read-only; choose another OUT")
 
 
-def _check_clean(shards: Sequence[Path]) -> None:
-    for shard in shards:
-        if is_protected(shard):
+def _check_clean(plan: Plan) -> None:
+    for shard in plan.shards:
+        if plan.looks[shard].protected:
             raise PlanError(
                 f"{shard}: expected clean shards, found one this tool has protected already; "
                 "protect the originals instead, or use --force to protect it once more"
             )
 
 
-def is_protected(shard: Path) -> bool:
-    """Whether a shard is this tool's own output, by the files beside it."""
-    stats = shard.with_name(f"{shard_stem(shard)}_stats.json")
-    try:
-        return (shard.parent / HOME).is_dir() or MARKER in dict(json.loads(stats.read_bytes()))
-    except (OSError, ValueError, TypeError):
-        return False
-
-
-def _check_links(shards: Sequence[Path]) -> None:
-    for shard in shards:
-        links = [name for sample in islice(readable(shard), PEEKED) for name in links_of(sample)]
-        parquet = sibling_parquet(shard)
-        if not links and parquet is not None:
-            links = list(parquet_links(parquet))
-        if links:
+def _check_links(plan: Plan) -> None:
+    for shard in plan.shards:
+        if links := plan.looks[shard].links:
             raise links_error(shard, links[0])
-
-
-def links_of(sample: Sample) -> tuple[str, ...]:
-    try:
-        return link_fields(sample)
-    except CaptionError:
-        return ()  # the sample fails on its own later, by name
 
 
 def links_error(shard: Path, field: str) -> PlanError:

@@ -13,7 +13,8 @@ from protect.data.parquet import rewrite_parquet
 from protect.data.shard_writer import ShardWriter
 from protect.data.shards import TruncatedShard, read_samples, sibling_parquet
 from protect.files import MARKER, write_whole
-from protect.jobs.plan import Plan, links_error, links_of
+from protect.jobs.look import links_of
+from protect.jobs.plan import Plan, links_error
 from protect.jobs.sample import Outcome, Ready, SampleError, protect_chunk, ready
 from protect.jobs.shard_stats import COMPARED, Tally, _stats, marker
 from protect.methods.parts.trigger import write_words

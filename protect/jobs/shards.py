@@ -8,24 +8,20 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from threadpoolctl import threadpool_limits
 
 from protect import __version__
-from protect.data.prepared import Prepared, prepare
-from protect.data.shards import readable
 from protect.files import MARKER, PlanError, write_whole
 from protect.jobs.fit import fit_on_shards
-from protect.jobs.plan import PEEKED, Plan
+from protect.jobs.plan import Plan
 from protect.jobs.progress import Report, ShardDone
 from protect.jobs.shard import protect_shard
 from protect.jobs.shard_stats import marker
 from protect.methods.protector import Protector
 from protect.methods.recipe import Recipe
-from protect.settings.publish import PublishSettings
 
 JOB, PROTECTOR = "job.json", "protector"
 SMALL = 128 * 128  # pixels of a picture that is not worth a thread of its own
@@ -54,7 +50,8 @@ def protect_shards(
     identity = plan.identity(protector.hash)
     mine = plan.shards[rank::world]
     done: dict[Path, dict[str, Any] | None] = {}
-    with _one_thread_each(), ThreadPoolExecutor(max_workers=pictures_at_once(mine, plan.publish)) as pool:
+    threads = pictures_at_once(plan.looks[mine[0]].sizes if mine else ())
+    with _one_thread_each(), ThreadPoolExecutor(max_workers=threads) as pool:
         for number, shard in enumerate(mine):
             stats, begin = finished(plan, shard, identity), time.time()
             if stats is None:
@@ -71,12 +68,9 @@ def protect_shards(
     return results
 
 
-def pictures_at_once(shards: Sequence[Path], publish: PublishSettings) -> int:
+def pictures_at_once(sizes: Sequence[tuple[int, int]]) -> int:
     """Threads that decode and encode: small pictures are mostly Python's own work, which threads only hand about."""
-    some = islice(readable(shards[0]), PEEKED) if shards else ()
-    items = [prepare(sample, publish) for sample in some]
-    pixels = [math.prod(item.picture.size) for item in items if isinstance(item, Prepared)]
-    return 1 if pixels and max(pixels) <= SMALL else os.cpu_count() or 1
+    return 1 if sizes and max(map(math.prod, sizes)) <= SMALL else os.cpu_count() or 1
 
 
 def _one_thread_each() -> threadpool_limits:
@@ -100,7 +94,7 @@ def _own_protector(plan: Plan, recipe: Recipe, device: str, report: Report) -> P
     folder = plan.private / PROTECTOR
     if folder.exists():
         return Protector.load(folder, device)
-    protector = fit_on_shards(plan.shards, recipe, plan.publish, report, device)
+    protector = fit_on_shards(plan.shards, recipe, plan.publish, report, device, plan.looks)
     protector.save(folder)
     return protector
 

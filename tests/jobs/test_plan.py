@@ -7,7 +7,8 @@ import pytest
 
 from protect.data.shards import ShardError, readable
 from protect.files import HOME, PlanError
-from protect.jobs.plan import PEEKED, Plan, is_protected, links_of, make_plan
+from protect.jobs.look import MEASURED, Look, Looks, links_of
+from protect.jobs.plan import Plan, make_plan
 from protect.settings.publish import PublishSettings
 from protect.types import Member, Sample
 
@@ -116,7 +117,7 @@ def test_own_output_refused_unless_forced(tmp_path, source):
 )
 def test_protected_by_the_stats_beside_it(source, stats, protected):
     (source / "00000_stats.json").write_text(stats)
-    assert is_protected(source / "00000.tar") is protected
+    assert Look(source / "00000.tar").protected is protected
 
 
 def test_one_protected_shard_among_several_is_named(tmp_path, clean):
@@ -158,10 +159,30 @@ def test_links_in_the_last_shard_are_seen(tmp_path, source, make_shard, pair):
 
 
 def test_plan_looks_at_the_beginning_of_a_shard_only(tmp_path, make_shard, pair):
-    late = {f"{i:03}": pair(i) for i in range(PEEKED)} | {"late": pair(99, url="https://x/1.jpg")}
+    late = {f"{i:03}": pair(i) for i in range(MEASURED)} | {"late": pair(99, url="https://x/1.jpg")}
     (tmp_path / "in").mkdir()
     shard = make_shard(tmp_path / "in" / "00000.tar", late)
     assert make_plan([str(shard)], tmp_path / "out", ASK).shards == (shard,)
+
+
+def test_a_shard_is_opened_once_for_all_who_ask(tmp_path, clean, monkeypatch):
+    source = clean(tmp_path / "in", 3, 2)
+    opened = []
+    monkeypatch.setattr("protect.jobs.look.readable", lambda shard: opened.append(shard.name) or readable(shard))
+    plan = make_plan([str(source)], tmp_path / "out", ASK)
+    for _ in range(2):
+        assert [plan.looks[shard].sizes for shard in plan.shards] == [((64, 48),) * 3, ((64, 48),) * 2]
+    assert opened == ["00000.tar", "00001.tar"]
+
+
+def test_no_shard_is_opened_where_nothing_asks(tmp_path, clean, monkeypatch):
+    source = clean(tmp_path / "in", 1, url="https://x/1.jpg")
+    monkeypatch.setattr("protect.jobs.look.readable", lambda shard: pytest.fail("opened"))
+    make_plan([str(source)], tmp_path / "out", KEEP)
+
+
+def test_few_shards_are_looked_at_longer(tmp_path):
+    assert [Looks(shards)[tmp_path].samples for shards in (1, 2, 8, 1000)] == [64, 32, 8, 8]
 
 
 def test_unreadable_json_has_no_links():

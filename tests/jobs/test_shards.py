@@ -13,6 +13,7 @@ from protect.data.shards import ShardError, find_shards, read_samples
 from protect.files import MARKER, PlanError
 from protect.jobs import shards as run
 from protect.jobs.fit import fill_window, fit_on_shards
+from protect.jobs.look import Look
 from protect.jobs.plan import Plan
 from protect.jobs.progress import ShardDone
 from protect.jobs.shards import protect_shards
@@ -114,8 +115,8 @@ def test_same_bytes_with_one_and_with_two_threads(tmp_path, source, tree, monkey
 def test_small_pictures_are_not_spread_over_threads(tmp_path, make_shard, photo_bytes, monkeypatch, side, threads):
     shard = make_shard(tmp_path / "s.tar", {"a": {"jpg": photo_bytes(size=(side, 128)), "txt": "a"}})
     monkeypatch.setattr(run.os, "cpu_count", lambda: 3)
-    assert run.pictures_at_once([shard], PUBLISH) == threads
-    assert run.pictures_at_once([], PUBLISH) == 3
+    assert run.pictures_at_once(Look(shard).sizes) == threads
+    assert run.pictures_at_once(()) == 3
 
 
 def test_a_run_hashes_what_it_has_written_once_and_its_repetition_too(tmp_path, source, monkeypatch):
