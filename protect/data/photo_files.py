@@ -40,6 +40,7 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 KEPT_COMPRESSION = ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits")
+MOST_IN_HEIC = 142_606_336  # pixels of the largest picture that HEVC codes (ITU-T H.265, level 7.2)
 QUALITY = 90  # where a file does not say its own
 BITS_PER_SAMPLE, DNG_VERSION = 258, 50706
 
@@ -142,7 +143,7 @@ def pillow_heif() -> ModuleType:
     try:
         import pillow_heif as module
     except ImportError:
-        raise ImportError("HEIC and HEIF need pillow-heif: pip install 'protect-pairs[heic]'") from None
+        raise ImportError("HEIC and HEIF need pillow-heif: pip install pillow-heif") from None
     return module
 
 
@@ -156,6 +157,9 @@ def _check_suited(image: ImageFile.ImageFile, kind: str) -> None:
             raise Unsuited(f"a TIFF of {frames} pages: save the one to be published as a file of its own")
     elif frames > 1 and kind != "HEIF":
         raise Unsuited(f"animated, {frames} frames: only stills are protected")
+    if kind == "HEIF" and image.width * image.height > MOST_IN_HEIC:
+        found = f"{image.width}x{image.height}"
+        raise ImageError(f"expected a HEIC of at most {MOST_IN_HEIC:,} pixels, found {found}; save it as JPEG")
 
 
 def _still(image: ImageFile.ImageFile, kind: str, data: bytes, file: Any) -> Still:

@@ -57,6 +57,8 @@ def encode_still(still: Still, image: Image.Image, new: Written, quality: int | 
 
 def _save_heif(still: Still, image: Image.Image, buffer: io.BytesIO, options: dict[str, Any]) -> None:
     image.info = {"icc_profile": still.icc} if still.icc else {}
+    if not still.icc:
+        options.pop("icc_profile")  # an empty one would take the place of the colour tags
     if color := still.options["color"]:
         options |= {"color_primaries": color.primaries, "transfer_characteristics": color.transfer}
     pillow_heif().from_pillow(image).save(buffer, enc_params={"preset": HEIF_PRESET}, **options)

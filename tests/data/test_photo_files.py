@@ -1,6 +1,8 @@
 """Photo files of every kind: read, written again as the same kind."""
 
 import io
+import struct
+from base64 import b64decode
 from importlib.util import find_spec
 
 import numpy as np
@@ -8,7 +10,9 @@ import pytest
 from PIL import Image, ImageCms
 
 from protect.data.images import ImageError
+from protect.data.metadata.iso_boxes import Color, color_of, with_color
 from protect.data.metadata.metadata import new_metadata
+from protect.data.metadata.tiff import ASCII, Block, Entry, add_to_tiff, read_block, write_block
 from protect.data.photo_files import Still, Unsuited, decode_still, estimated_quality, read_still
 from protect.data.photo_writer import encode_still
 from protect.data.pictures import display, shown, view_of
@@ -75,9 +79,122 @@ def test_heic_is_written_as_heic(photo_bytes):
     assert ssim(display(result.image), np.asarray(clean)) > 0.8
 
 
+RIGHTS = Entry(ASCII, "\u00a9 Jos\u00e9 \u6444\u5f71".encode() + b"\0")
+WITH_EXIF = write_block(Block("<", {0x8298: RIGHTS, 0x013B: RIGHTS}, {0xA434: RIGHTS}))
+
+
+def heic(image, **options):
+    """A HEIC file."""
+    import pillow_heif
+
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(image).save(buffer, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF", pytest.param("HEIF", marks=HEIC)])
+def test_rights_in_any_script_stay_in_every_kind_of_file(photo_bytes, kind):
+    if kind == "HEIF":
+        data = heic(Image.open(io.BytesIO(photo_bytes("PNG"))), exif=WITH_EXIF)
+    elif kind == "TIFF":
+        data = add_to_tiff(photo_bytes("TIFF"), read_block(WITH_EXIF))
+    else:
+        data = photo_bytes(kind, exif=WITH_EXIF)
+    found = read(again(read(data))).metadata.exif
+    assert found.main[0x8298] == found.main[0x013B] == found.details[0xA434] == RIGHTS
+
+
+def test_rights_in_an_avif_that_is_to_be_turned(photo_bytes):
+    """Pillow keeps the turn in a box of its own, and gives the EXIF anew."""
+    turned = write_block(Block("<", {0x8298: RIGHTS, 0x0112: Entry(3, b"\6\0")}))
+    plain = photo_bytes("AVIF", exif=turned)
+    still = read(plain)
+    assert still.image.size == (48, 64) and read(again(still)).image.size == (48, 64)
+    data = plain.replace(b"Jos?", "Jos\u00e9".encode()[:4])
+    assert b"Copyright" not in data and read(data).metadata.exif.main.keys() == {0x8298}
+
+
+@pytest.mark.parametrize("color", [Color(12, 13, 6), Color(9, 16, 6), Color(1, 13, 6)])
+def test_colours_of_an_avif_stay_what_they_were(photo_bytes, color):
+    still = read(with_color(photo_bytes("AVIF"), color))
+    assert color_of(again(still)) == color
+    assert any("HDR picture (PQ)" in note for note in still.notes) == (color.transfer == 16)
+
+
+DEEP = b64decode(  # 16 x 16 pixels of 10 bits, BT.2020 and PQ, made by libavif's avifenc
+    b"AAAAIGZ0eXBhdmlmAAAAAGF2aWZtaWYxbWlhZk1BMUEAAADybWV0YQAAAAAAAAAoaGRscgAAAAAAAAAAcGljdAAAAAAAAAAAAAAA"
+    b"AGxpYmF2aWYAAAAADnBpdG0AAAAAAAEAAAAeaWxvYwAAAABEAAABAAEAAAABAAABGgAAAB0AAAAoaWluZgAAAAAAAQAAABppbmZl"
+    b"AgAAAAABAABhdjAxQ29sb3IAAAAAamlwcnAAAABLaXBjbwAAABRpc3BlAAAAAAAAABAAAAAQAAAAEHBpeGkAAAAAAwoKCgAAAAxh"
+    b"djFDgSBAAAAAABNjb2xybmNseAAJABAACYAAAAAXaXBtYQAAAAAAAAABAAEEAQKDBAAAACVtZGF0EgAKCDgM/9jCRAJkMg8aABhh"
+    b"hgQAAKmOizKMIqA="
+)
+
+
+def test_deep_avif_is_written_with_eight_bits_and_it_is_said():
+    still = read(DEEP)
+    assert still.notes[:2] == ["10-bit colour written with 8 bits", "HDR picture (PQ): bands may show"]
+    found = color_of(again(still))
+    assert (found.primaries, found.transfer) == (9, 16) == (color_of(DEEP).primaries, color_of(DEEP).transfer)
+
+
+@HEIC
+@pytest.mark.parametrize(("primaries", "transfer"), [(12, 13), (9, 16), (9, 18)])
+def test_colours_of_a_heic_stay_what_they_were(photo_bytes, primaries, transfer):
+    image = Image.open(io.BytesIO(photo_bytes("PNG")))
+    data = heic(image, color_primaries=primaries, transfer_characteristics=transfer, quality=95)
+    still = read(data)
+    found = color_of(again(still))
+    assert (found.primaries, found.transfer) == (primaries, transfer)
+    assert ssim(display(read(again(still)).image), display(still.image)) > 0.9
+
+
+@HEIC
+def test_a_heic_that_cannot_be_written_again_is_refused_before_it_is_decoded(photo_bytes):
+    tile = heic(Image.open(io.BytesIO(photo_bytes("PNG", size=(512, 512)))), quality=30)
+    with pytest.raises(ImageError, match=r"at most 142,606,336 pixels, found 16384x12288; save it as JPEG"):
+        decode_still(io.BytesIO(heic_grid(tile, 32, 24)), 400_000_000)
+    assert read(heic_grid(tile, 2, 2)).image.size == (1024, 1024)
+
+
+def heic_grid(tile, columns, rows):
+    """A HEIC of 512 x 512 tiles, as phones write it; every tile is the same coded picture."""
+
+    def box(name, body, version=None):
+        body = body if version is None else struct.pack(">I", version) + body
+        return struct.pack(">I4s", 8 + len(body), name) + body
+
+    def cut(name):
+        at = tile.index(name) - 4
+        return tile[at : at + struct.unpack_from(">I", tile, at)[0]]
+
+    coded, count = cut(b"mdat")[8:], columns * rows
+    size = struct.pack(">II", columns * 512, rows * 512)
+    grid = bytes((0, 1, rows - 1, columns - 1)) + size
+    items = range(1, count + 2)
+    infos = [box(b"infe", struct.pack(">HH4sx", n, 0, b"grid" if n == 1 else b"hvc1"), 2 << 24) for n in items]
+    tiles = struct.pack(f">HH{count}H", 1, count, *range(2, count + 2))
+    properties = cut(b"hvcC") + box(b"ispe", struct.pack(">II", 512, 512), 0) + box(b"ispe", size, 0)
+    uses = struct.pack(">IHBB", count + 1, 1, 1, 3) + b"".join(struct.pack(">HBBB", n, 2, 0x81, 2) for n in items[1:])
+
+    def meta(start):
+        places = [(1, 0, 1, start, len(grid)), *((n, 0, 1, start + len(grid), len(coded)) for n in items[1:])]
+        located = struct.pack(">BBH", 0x44, 0, count + 1) + b"".join(
+            struct.pack(">HHHII", *place) for place in places
+        )
+        return box(b"meta", b"".join((
+            box(b"hdlr", struct.pack(">I4s13x", 0, b"pict"), 0), box(b"pitm", struct.pack(">H", 1), 0),
+            box(b"iloc", located, 0), box(b"iinf", struct.pack(">H", count + 1) + b"".join(infos), 0),
+            box(b"iref", box(b"dimg", tiles), 0),
+            box(b"iprp", box(b"ipco", properties) + box(b"ipma", uses, 0)),
+        )), 0)  # fmt: skip
+
+    head = box(b"ftyp", b"heic\0\0\0\0mif1heic")
+    return head + meta(len(head) + len(meta(0)) + 8) + box(b"mdat", grid + coded)
+
+
 def test_heic_without_its_extra_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
-    with pytest.raises(ImportError, match=r"pip install 'protect-pairs\[heic\]'"):
+    with pytest.raises(ImportError, match="need pillow-heif: pip install pillow-heif"):
         read(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
 
 
