@@ -5,15 +5,16 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-PNG_COLOR = (b"cHRM", b"cICP", b"gAMA", b"sRGB")  # chunks that say how the pixel values are meant
+PNG_COLOR = {b"cHRM": 32, b"cICP": 4, b"gAMA": 4, b"sRGB": 1}  # chunks that say how pixels are meant: their bytes
 ENTROPY_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # the marker that ends a JPEG scan
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The colour chunks of a PNG; one of another length says nothing, and could carry anything."""
     at, name = 8, b""
     while at + 8 <= len(data) and name != b"IDAT":
         length, name = struct.unpack_from(">I4s", data, at)
-        if name in PNG_COLOR:
+        if PNG_COLOR.get(name) == length:
             yield name, data[at + 8 : at + 8 + length]
         at += 12 + length
 

@@ -174,11 +174,16 @@ def _still(image: ImageFile.ImageFile, kind: str, data: bytes, file: Any) -> Sti
         notes.append(f"quality {QUALITY} unless --quality says another: the file does not tell its own")
     turn = UPRIGHT.get(metadata.orientation)
     picture = _as_written(image, kind, notes)
+    if icc and icc[36:40] != b"acsp":
+        notes.append("damaged colour profile dropped")
+        icc = None
     if icc and icc[16:20] != PROFILES.get(picture.mode, b"RGB "):
         notes.append(f"{icc[16:20].decode('latin-1').strip()} colour profile dropped")
         icc = None
     if turn is not None:
         picture = picture.transpose(turn)
+    elif picture is image and kind == "TIFF":
+        picture = image.copy()  # Pillow writes the packets of a TIFF that it has read
     picture.info = {}
     return Still(kind, picture, metadata, icc, _dpi(image, metadata), lossless, options, notes)
 
