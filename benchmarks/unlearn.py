@@ -31,11 +31,11 @@ RECIPE = UnlearnSettings(steps=60, epochs=6, batch=32, step_size=2e-4, size=32)
 BASELINES = ("finetune", "ga", "graddiff", "kl", "enmn", "l1_sparse")
 ARMS: dict[str, dict[str, tuple[str, ...]]] = {
     "class": {
-        "sphere": ("retrain", *BASELINES, "cliperase", "cliperase-coordinates", "ac", "ccu"),
+        "sphere": ("retrain", *BASELINES, "cliperase", "cliperase-coordinates", "ac", "ccu", "ccup"),
         "meru": ("finetune", "ac", "hac", "hac_reg"),
     },
     "pairs": {"sphere": ("retrain", "finetune", "graddiff", "cliperase", "ac")},
-    "safe": {"sphere": ("safeclip",), "meru": ("hysac",)},
+    "safe": {"sphere": ("safeclip", "saferclip"), "meru": ("hysac",)},
 }
 # what differs from the defaults, for the reason beside it
 LOSSES: dict[str, dict[str, Any]] = {
@@ -48,7 +48,7 @@ LOSSES: dict[str, dict[str, Any]] = {
     "hac_reg": {"wrong": 0.5, "spread": 0.5, "norm": 1.0},
     "cliperase-coordinates": {"consistency": "coordinates"},  # the other reading
 }
-STEPS = {"ccu": 45, "safeclip": 150, "hysac": 150}  # instead of the recipe's, chosen on seed 100
+STEPS = {"ccu": 45, "safeclip": 150, "saferclip": 150, "hysac": 150}  # instead of the recipe's, chosen on seed 100
 SHOWN = ("task", "geometry", "method", "seeds", "forget", "retain", "far", "below chance", "membership")
 SHOWN += ("from retrained", "texts kept", "CPU s", "time %")
 SOURCES = {
