@@ -59,7 +59,7 @@ def settings_options(
 
 def build(cls: type, values: dict[str, Any]) -> Any:
     """Takes the fields of `cls` out of parsed option values; a bad value becomes a usage error (exit code 2)."""
-    chosen = {f.name: values.pop(f.name) for f in fields(cls)}
+    chosen = {f.name: values.pop(f.name) for f in fields(cls) if f.name in values}
     try:
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in chosen.items()})
     except ValueError as error:

@@ -27,7 +27,7 @@ from protect.settings.publish import PublishSettings
 @click.option("--device", default="auto", show_default=True, help="where models run: auto, cpu, cuda, cuda:N or mps")
 @preset_options
 @recipe_options
-@settings_options(PublishSettings, group="How files are written", first=("urls", "on_error"))
+@settings_options(PublishSettings, group="How files are written", first=("urls", "on_error", "mask"))
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
 @click.option("-q", "--quiet", is_flag=True, help="no progress")
 @click.pass_context

@@ -20,6 +20,7 @@ from protect.methods.parts.trigger import write_words
 from protect.methods.protector import Perturbation, Protector
 from protect.methods.recipe import Recipe
 from protect.publish.gate import BudgetError, Published, publish
+from protect.publish.photo_noise import masked
 from protect.publish.upsample import at_full_size
 from protect.settings.publish import PublishSettings
 from protect.types import Sample
@@ -76,9 +77,11 @@ def protect_chunk(
 def publish_photo(
     photo: Photo, change: np.ndarray, epsilon: int | float, settings: PublishSettings, reencode: bool = False
 ) -> Published:
-    """A picture of a shard through the gate."""
+    """A picture of a shard through the gate, its noise masked as the settings say."""
     again = partial(decode, max_pixels=math.prod(photo.size))
-    return publish(photo, change, epsilon, partial(encode, photo, settings=settings), again, reencode=reencode)
+    change = masked(photo.image, change) if settings.mask else change
+    write = partial(encode, photo, settings=settings)
+    return publish(photo, change, epsilon, write, again, settings.floor, reencode)
 
 
 def publish_sample(

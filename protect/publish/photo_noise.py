@@ -1,4 +1,4 @@
-"""The noise of one photo as its owner wants it seen: as strong as asked for where texture hides it, no further."""
+"""Noise as its owner wants it seen: as strong as asked for where texture hides it, no further."""
 
 import numpy as np
 from PIL import Image
@@ -7,6 +7,12 @@ from protect.data.pictures import display
 from protect.publish.masking import Fit, fit_epsilon, mask_rows, visibility_mask
 from protect.publish.upsample import carry, grid
 from protect.settings.publish import Strength
+
+
+def masked(image: Image.Image, change: np.ndarray) -> np.ndarray:
+    """The change of a picture (HxWxC, at its size or a smaller one), less of it where the eye would see it."""
+    height, width = change.shape[:2]
+    return change * mask_rows(visibility_mask(display(image)), height, width, 0, height)[..., None]
 
 
 def visible_change(
@@ -23,7 +29,6 @@ def visible_change(
     scaled = noise.astype(np.float32) * np.float32(strength.epsilon / made_with)
     size = size or noise.shape[-1]
     change = carry(scaled, *grid(image.height, image.width, size), strength.epsilon, size=size)
-    height, width = change.shape[:2]
-    change *= mask_rows(visibility_mask(small), height, width, 0, height)[..., None]
+    change = masked(image, change)
     fit = fit_epsilon(small, change, strength.epsilon, strength.floor)
     return change * np.float32(fit.scale), fit

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from protect.settings.base import among_choices, knob, positive
 
 STRENGTH_NAMES = ("subtle", "balanced", "strong")
+FLOOR = 0.93  # SSIM below which noise starts to show at normal viewing size
 CAPTION_PLACES = ("csv", "sidecar", "xmp", "iptc", "exif", "folder")
 
 
@@ -12,6 +13,11 @@ CAPTION_PLACES = ("csv", "sidecar", "xmp", "iptc", "exif", "folder")
 class PublishSettings:
     """How protected samples are written."""
 
+    mask: bool = knob(True, "put less noise where the eye would see it: on skies, skin and walls")
+    floor: float | None = knob(
+        FLOOR, "SSIM that each picture keeps, 0 to 1: its noise is lowered until it does; none for no floor",
+        unset="no floor",
+    )  # fmt: skip
     jpeg_quality: int = knob(95, "quality of written JPEG and lossy WebP files, 1 to 100")
     jpeg_sampling: str = knob("444", "chroma sampling of written JPEGs: 444 or keep", ("444", "keep"))
     max_pixels: int = knob(250_000_000, "larger pictures are refused as decompression bombs")
@@ -30,6 +36,8 @@ class PublishSettings:
 
     def __post_init__(self) -> None:
         among_choices(self)
+        if self.floor is not None and not 0 <= self.floor <= 1:
+            raise ValueError(f"floor: expected an SSIM of 0 to 1, got {self.floor}")
         if not 1 <= self.jpeg_quality <= 100:
             raise ValueError(f"jpeg_quality: expected 1 to 100, got {self.jpeg_quality}")
 

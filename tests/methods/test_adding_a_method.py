@@ -54,7 +54,7 @@ def test_shards(command, source, tmp_path):
     ran = command("shards", source, tmp_path / "out", "--method", "toy", "--size", "32", "--json", "-q")
     assert ran.code == 0
     total = json.loads(ran.out)
-    assert total["protected"] == 6 and 5 <= total["linf"] <= 8
+    assert total["protected"] == 6 and 1 <= total["linf"] <= 8
     samples = read_samples(tmp_path / "out" / "00000.tar")
     texts = [member.data for sample in samples for member in sample.members if member.name.endswith(".txt")]
     assert texts == [f"toys picture {n} of a boat".encode() for n in range(6)]
