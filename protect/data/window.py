@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import tempfile
 import weakref
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class Window:
         self.size = size
         self.keys: list[str] = []
         self.captions: list[tuple[str, ...]] = []
+        self.refused: Counter[str] = Counter()  # samples that could not be used, by the reason
         folder = tempfile.mkdtemp(prefix="protect-window-")
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         shape = (room, 3, size, size)

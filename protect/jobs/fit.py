@@ -21,6 +21,13 @@ from protect.seeds import derive
 from protect.settings.publish import PublishSettings
 from protect.settings.recipe import USUAL_SIZE, FitSettings
 
+LEAST = 2  # pairs that a loss can contrast
+CURES = {  # for the reason that most samples have
+    "no image": "name pictures KEY.jpg, KEY.png or KEY.webp, the members of a sample side by side in the tar",
+    "no caption": "put the caption into KEY.txt or KEY.json, or name its JSON or parquet field by --caption-keys",
+    "unreadable caption": "write captions as UTF-8",
+    "unusable image": "write pictures as JPEG, PNG or WebP",
+}
 Read = Callable[[], Prepared | Failure]  # what reads one pair
 
 
@@ -47,7 +54,9 @@ def window_of(
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         while not window.full and (some := list(islice(pairs, settings.batch))):
             for view in pool.map(partial(_view, size=window.size), some):
-                if view and not window.full:
+                if isinstance(view, Failure):
+                    window.refused[view.kind] += 1
+                elif not window.full:
                     window.add(view.key, view.pixels, view.captions)
     return window
 
@@ -65,10 +74,21 @@ def _view_size(recipe: Recipe, sizes: Iterator[tuple[int, int]], device: str) ->
     return min([USUAL_SIZE, *sides[len(sides) // 4 :]])
 
 
-def _view(read: Read, size: int) -> View | None:
-    """What the window keeps of a pair, None of one that cannot be used; the decoded picture is let go."""
+def _view(read: Read, size: int) -> View | Failure:
+    """What the window keeps of a pair, or why it cannot be used; the decoded picture is let go."""
     item = read()
-    return item.view(size) if isinstance(item, Prepared) else None
+    return item.view(size) if isinstance(item, Prepared) else item
+
+
+def _fit(window: Window, recipe: Recipe, report: Report, device: str) -> Protector:
+    """Phase 1; ValueError says why there is too little to fit on, by the most frequent reason, and what to do."""
+    if len(window) >= LEAST:
+        return fit(window, recipe, report, device)
+    refused, usable = window.refused, len(window)
+    reasons = ", ".join(f"{count} with {kind}" for kind, count in refused.most_common())
+    cure = CURES.get(next(iter(refused.most_common(1)), ("", 0))[0], "give it more pairs")
+    found = f"{usable} of {usable + refused.total()} samples ({reasons})" if refused else str(usable)
+    raise ValueError(f"fit: expected at least {LEAST} usable pairs (the loss contrasts them), got {found}; {cure}")
 
 
 def refuse_many_processes() -> None:
@@ -87,7 +107,7 @@ def fit_on_shards(
 ) -> Protector:
     """Phase 1 on shards."""
     refuse_many_processes()
-    return fit(fill_window(shards, recipe, publish, device, looks), recipe, report, device)
+    return _fit(fill_window(shards, recipe, publish, device, looks), recipe, report, device)
 
 
 def fit_on_photos(source: Path, recipe: Recipe, report: Report, device: str = "auto") -> Protector:
@@ -95,4 +115,4 @@ def fit_on_photos(source: Path, recipe: Recipe, report: Report, device: str = "a
     refuse_many_processes()
     items = (read() for read in photo_samples(source))
     sizes = (item.picture.image.size for item in items if isinstance(item, Prepared))
-    return fit(window_of(photo_samples(source), recipe, sizes, device), recipe, report, device)
+    return _fit(window_of(photo_samples(source), recipe, sizes, device), recipe, report, device)

@@ -413,8 +413,24 @@ def test_the_window_leaves_out_what_cannot_be_used(tmp_path, make_shard, pair):
 
 def test_too_little_to_fit_on(tmp_path, clean):
     shards = find_shards([str(clean(tmp_path / "in", 1))])
-    with pytest.raises(ValueError, match="at least 2 usable pairs"):
+    with pytest.raises(ValueError, match=r"at least 2 usable pairs .*, got 1; give it more pairs$"):
         fit_on_shards(shards, recipe(), PUBLISH, lambda line: None)
+
+
+@pytest.mark.parametrize(
+    ("members", "reason", "cure"),
+    [
+        ({"gif": b"GIF89a", "txt": "a boat"}, "no image", "name pictures KEY.jpg"),
+        ({"jpg": b"JPEG", "description": "a boat"}, "no caption", "put the caption into KEY.txt"),
+        ({"jpg": b"nonsense", "txt": "a boat"}, "unusable image", "write pictures as JPEG"),
+    ],
+    ids=["other pictures", "no captions", "broken pictures"],
+)
+def test_what_keeps_all_pairs_from_being_fitted_on_is_said(tmp_path, make_shard, photo_bytes, members, reason, cure):
+    members = {name: photo_bytes() if data == b"JPEG" else data for name, data in members.items()}
+    shard = make_shard(tmp_path / "00000.tar", {str(number): members for number in range(3)})
+    with pytest.raises(ValueError, match=rf"got 0 of 3 samples \(3 with {reason}\); {cure}"):
+        fit_on_shards([shard], recipe(), PUBLISH, lambda line: None)
 
 
 def test_no_tar_among_the_shards(tmp_path, source, half_written):
