@@ -13,24 +13,36 @@ COLUMNS = ("shard", "count", "protected", "failed_to_protect", "linf", "psnr", "
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("-n", "--samples", default=8, show_default=True, help="samples on the contact sheet")
 @click.option("--seed", default=0, show_default=True, help="which samples")
+@click.option(
+    "--against",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="IN",
+    help="the clean files, where they are no longer where the run found them",
+)
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
-def inspect(out: Path, samples: int, seed: int, as_json: bool) -> int:
-    """Read the OUT of `protect shards` again: a table, a contact sheet PNG, and what still leads to the originals."""
+def inspect(out: Path, samples: int, seed: int, against: Path | None, as_json: bool) -> int:
+    """Read OUT of `protect shards` or `protect photos` again: what still leads to the originals, and a contact sheet.
+
+    Every text, hash and picture in OUT is compared with the clean files, where these are at hand.
+    """
     from protect.jobs.inspection import inspect_run
 
-    result = inspect_run(out, samples, seed)
+    found = inspect_run(out, samples, seed, against)
     if as_json:
-        leaks = [vars(leak) for leak in result.leaks]
-        print_json({"shards": result.rows, "contact_sheet": result.sheet and str(result.sheet), "leaks": leaks})
-        return 1 if result.leaks else 0
-    click.echo("  ".join(name.rjust(max(9, len(name))) for name in COLUMNS))
-    for row in result.rows:
-        click.echo("  ".join(_cell(row[name]).rjust(max(9, len(name))) for name in COLUMNS))
-    click.echo(f"contact sheet: {result.sheet or 'none, the originals are not where they were'}")
-    click.echo(f"leaks: {len(result.leaks) or 'none found'}")
-    for leak in result.leaks[:20]:
+        leaks = [vars(leak) for leak in found.leaks]
+        about = {"shards": found.rows, "contact_sheet": found.sheet and str(found.sheet), "checked": found.checked}
+        print_json(about | {"leaks": leaks})
+        return 1 if found.leaks else 0
+    click.echo(f"leaks: {len(found.leaks) or 'none found'} (compared with {found.checked})")
+    for leak in found.leaks[:20]:
         click.echo(f"  {leak.shard} {leak.key}: {leak.kind}: {leak.detail}")
-    return 1 if result.leaks else 0
+    if found.rows:
+        click.echo("  ".join(name.rjust(max(9, len(name))) for name in COLUMNS))
+    for row in found.rows:
+        click.echo("  ".join(_cell(row[name]).rjust(max(9, len(name))) for name in COLUMNS))
+    if found.rows:
+        click.echo(f"contact sheet: {found.sheet or 'none, the originals are not where they were'}")
+    return 1 if found.leaks else 0
 
 
 def _cell(value: object) -> str:

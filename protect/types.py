@@ -23,10 +23,11 @@ class Member(NamedTuple):
 
 @dataclass(frozen=True)
 class Sample:
-    """What one key of a shard holds, members in tar order."""
+    """What one key of a shard holds, members in tar order; `beside`: captions that stand outside the shard only."""
 
     key: str
     members: tuple[Member, ...]
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

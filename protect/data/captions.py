@@ -1,113 +1,159 @@
-"""Where a sample's captions and links to its original stand, and how they are changed in place.
+"""Where a sample's captions and links to its original stand, and how its members are changed.
 
 A caption is one line, without the whitespace around it: of the `.txt`, of a JSON field, of a parquet column.
 """
 
 import json
-import re
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from protect.data.shard_writer import replace_members
-from protect.data.shards import split_name
+from protect.data.edits import Change, Edits, is_caption_field
+from protect.data.extras import is_litter, what_is
+from protect.data.json_text import LONE_SURROGATE, JsonPath
+from protect.data.links import own_names
+from protect.data.shards import image_member, split_name
+from protect.data.text import BOM, LINE, Text, fold, is_text, read_text
 from protect.settings.publish import PublishSettings
 from protect.types import Member, Sample
 
-LINK_NAMES = ("url", "urls", "md5", "sha1", "sha256", "sha512", "phash")
-LINK_ENDINGS = ("_url", "_sha256")
-BOM = "\ufeff"
-LINE = re.compile(rf"[^\s{BOM}](?:[^\r\n]*[^\s{BOM}])?")
-TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
-LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+TEXT_NAMES = ("txt", "caption", "captions", "text")  # extensions of members whose lines are captions
 
-Change = Callable[[str], str]
-JsonPath = tuple[str | None, ...]  # names of the fields around a value; None for a list
+__all__ = ["CaptionError", "Change", "captions_of", "fold", "look_at", "rewrite_captions"]
 
 
 class CaptionError(ValueError):
     """Captions, or the file they stand in, that cannot be read."""
 
 
-def fold(text: str) -> str:
-    """What two captions have in common that differ in whitespace and case only."""
-    return " ".join(text.split()).casefold()
+class Undecided(NamedTuple):
+    """What a sample holds that only its owner can decide about: names of fields and members."""
 
-
-def is_link(name: str) -> bool:
-    """Whether a field of this name leads back to the clean original (an address or a hash of it)."""
-    return name.lower() in LINK_NAMES or name.lower().endswith(LINK_ENDINGS)
+    links: tuple[str, ...]
+    others: tuple[str, ...]
 
 
 def captions_of(sample: Sample, keys: Sequence[str]) -> tuple[str, ...]:
-    """All distinct captions: the lines of the `.txt`, then the top-level JSON fields `keys` (any case).
+    """All distinct captions: the lines of the text members, then the top-level JSON fields `keys` (any case).
 
-    Raises CaptionError when one of these members is not UTF-8 or not JSON.
+    Where there are none, those that stand beside the shard. Raises CaptionError when one of these members is not
+    Unicode text or not JSON.
     """
-    texts = [_text(sample, m) for m in sample.members if _extension(m) == "txt"]
+    texts = [_text(sample, m).text for m in sample.members if _extension(m) in TEXT_NAMES]
     for fields in _json_fields(sample):
         for key in keys:
-            for name, value in fields.items():
-                if name.lower() == key.lower():
-                    texts += [v for v in (value if isinstance(value, list) else [value]) if isinstance(v, str)]
-    captions = tuple(dict.fromkeys(caption for text in texts for caption in LINE.findall(text)))
+            named = ((name, value) for name, value in fields.items() if name.lower() == key.lower())
+            texts += [t for name, v in named for path, t in _texts(v, (name,)) if is_caption_field(path, keys)]
+    captions = tuple(dict.fromkeys(caption for text in texts for caption in LINE.findall(text))) or sample.beside
     if any(LONE_SURROGATE.search(caption) for caption in captions):
         raise CaptionError(f"{sample.key}: expected Unicode text, found half a character (\\ud800); mend the caption")
     return captions
 
 
-def link_fields(sample: Sample) -> tuple[str, ...]:
-    """Names of the JSON fields, at any depth, that lead back to the original and are not null."""
-    return tuple(name for fields in _json_fields(sample) for name in _links(fields))
+def look_at(sample: Sample, settings: PublishSettings, same: Mapping[str, bytes] | None = None) -> Undecided:
+    """What only the owner can decide about; `same`: members that show the sample's picture too.
 
-
-def _links(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        yield from (name for name, inner in value.items() if is_link(name) and _holds(inner))
-    if isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _links(inner)
-
-
-def rewrite_captions(sample: Sample, change: Change, settings: PublishSettings) -> Sample:
-    """The sample with every caption changed, and with its link fields null if `settings.urls` is strip.
-
-    Any other line or JSON string that repeats a caption, up to whitespace and case, is changed too: at any
-    depth, inside JSON kept in a string (`exif`), in further members like KEY.en.txt. All else stays, byte for
-    byte. Raises CaptionError as `captions_of` does.
+    Raises CaptionError as `captions_of` does.
     """
-    clean = {fold(caption) for caption in captions_of(sample, settings.caption_keys)}
-    sweep = _sweeper(change, clean)
-    keys = {key.lower() for key in settings.caption_keys}
+    asked = PublishSettings(caption_keys=settings.caption_keys, keep_gps=settings.keep_gps)
+    edits = _edits(sample, str, asked)
+    others = [
+        f"{m.name} ({what})" for m in sample.members if (what := _other(sample, m)) and m.name not in (same or {})
+    ]
+    for member in sample.members:
+        _rewritten(sample, member, edits)
+    return Undecided(tuple(dict.fromkeys(edits.links)), tuple(dict.fromkeys([*others, *edits.others])))
 
-    def value(path: JsonPath, old: Any) -> Any:
-        name = (path[0] or "").lower() if path else ""
-        if settings.urls == "strip" and any(is_link(field) for field in path if field):
-            return None
-        if not isinstance(old, str):
-            return old
-        is_caption = name in keys and path[1:] in ((), (None,))
-        return _change_lines(old, change) if is_caption else sweep(old)
 
-    def rewrite(member: Member) -> bytes:
-        match _extension(member).rpartition("."):
-            case ["", "", "txt"]:
-                return _change_lines(_text(sample, member), change).encode()
-            case ["", "", "json"]:
-                return _edit_json(_text(sample, member), value).encode()
-            case [_, _, "txt" | "json"]:
-                return _sweep_bytes(member.data, sweep)
+def rewrite_captions(
+    sample: Sample,
+    change: Change,
+    settings: PublishSettings,
+    same: Mapping[str, bytes] | None = None,
+    counts: Counter[str] | None = None,
+) -> Sample:
+    """The sample with every caption changed, and its links and other members as `settings` say.
+
+    Any other line or JSON string that repeats a caption, up to whitespace, case and punctuation, is changed too: at
+    any depth, inside JSON kept in a string (`exif`), in further members like KEY.en.txt. Links are emptied if
+    `settings.urls` is strip; members that may hold the picture are left out if `settings.others` is drop, but for
+    those in `same`, which have new bytes. All else stays, byte for byte. `counts` grows by what was done.
+    Raises CaptionError as `captions_of` does.
+    """
+    edits = _edits(sample, change, settings)
+    members: list[Member] = []
+    for member in sample.members:
+        if is_litter(member.name):
+            edits.counts["litter"] += 1
+        elif member.name in (same or {}):
+            edits.counts["same picture"] += 1
+            members.append(Member(member.name, (same or {})[member.name]))
+        elif _other(sample, member):
+            edits.counts["others dropped" if settings.others == "drop" else "others kept"] += 1
+            members += [] if settings.others == "drop" else [member]
+        else:
+            members.append(Member(member.name, _rewritten(sample, member, edits)))
+    if counts is not None:
+        counts.update(edits.counts)
+    return Sample(sample.key, tuple(members), tuple(map(change, sample.beside)))
+
+
+def other_members(sample: Sample) -> tuple[Member, ...]:
+    """Members that may hold the picture once more, by their bytes; not the picture itself."""
+    return tuple(member for member in sample.members if _other(sample, member))
+
+
+def _edits(sample: Sample, change: Change, settings: PublishSettings) -> Edits:
+    captions = captions_of(sample, settings.caption_keys) if sample.key else ()
+    return Edits(captions, change, settings, own_names(sample.key, [m.name for m in sample.members]))
+
+
+def _other(sample: Sample, member: Member) -> str:
+    """What a member is beside the picture, its texts and its labels; "" for those."""
+    if _extension(member) in (*TEXT_NAMES, "json") or member == image_member(sample) or is_litter(member.name):
+        return ""
+    return what_is(member.data)
+
+
+def _rewritten(sample: Sample, member: Member, edits: Edits) -> bytes:
+    extension = _extension(member)
+    if member == image_member(sample):
         return member.data
+    if extension in TEXT_NAMES or extension == "json":
+        found = _text(sample, member)
+        changed = edits.lines(found.text) if extension != "json" else _edit(edits, found.text)
+    elif extension and is_text(member.data):
+        found = read_text(member.data)
+        changed = edits.text((extension,), found.text)
+    else:
+        return member.data  # a label, or a member of no sample
+    return member.data if changed == found.text else found.encode(changed)
 
-    return replace_members(sample, {_extension(m): rewrite(m) for m in sample.members if _extension(m)})
+
+def _edit(edits: Edits, text: str) -> str:
+    value = json.loads(text.removeprefix(BOM))
+    if isinstance(value, dict | list):
+        return edits.json(text)
+    return edits.sweep(text)
+
+
+def _texts(value: Any, path: JsonPath) -> Iterator[tuple[JsonPath, str]]:
+    """Texts in a JSON value, each with the names around it."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else ((None, inner) for inner in value)
+        for name, inner in items:
+            yield from _texts(inner, (*path, name))
 
 
 def _extension(member: Member) -> str:
     return split_name(member.name)[1]
 
 
-def _text(sample: Sample, member: Member) -> str:
+def _text(sample: Sample, member: Member) -> Text:
     try:
-        return member.data.decode()
+        return read_text(member.data)
     except UnicodeDecodeError as error:
         raise CaptionError(
             f"{sample.key}: expected UTF-8 in {member.name}, found byte {member.data[error.start]:#04x} at "
@@ -121,77 +167,11 @@ def _json_fields(sample: Sample) -> list[dict[str, Any]]:
     for member in sample.members:
         if _extension(member) == "json":
             try:
-                parsed.append(json.loads(_text(sample, member).removeprefix(BOM)))
-            except (json.JSONDecodeError, RecursionError) as error:
+                parsed.append(json.loads(_text(sample, member).text.removeprefix(BOM)))
+            except (ValueError, RecursionError) as error:
+                if isinstance(error, CaptionError):
+                    raise
                 raise CaptionError(
                     f"{sample.key}: expected JSON in {member.name}, found {error}; mend or remove the file"
                 ) from error
     return [fields for fields in parsed if isinstance(fields, dict)]
-
-
-def _holds(value: Any) -> bool:
-    if isinstance(value, dict | list):
-        return any(_holds(v) for v in (value.values() if isinstance(value, dict) else value))
-    return value is not None
-
-
-def _change_lines(text: str, change: Change) -> str:
-    return LINE.sub(lambda line: change(line[0]), text)
-
-
-def _sweeper(change: Change, clean: Collection[str]) -> Change:
-    """Changes only the lines that repeat a clean caption, also inside JSON."""
-
-    def line(text: str) -> str:
-        return change(text) if fold(text) in clean else text
-
-    def sweep(text: str) -> str:
-        if text.lstrip(" \t\r\n" + BOM)[:1] in ("{", "["):
-            try:
-                json.loads(text.removeprefix(BOM))
-                return _edit_json(text, lambda _, value: sweep(value) if isinstance(value, str) else value)
-            except (json.JSONDecodeError, RecursionError):
-                pass  # a text like any other
-        return _change_lines(text, line)
-
-    return sweep
-
-
-def _sweep_bytes(data: bytes, sweep: Change) -> bytes:
-    try:
-        return sweep(data.decode()).encode()
-    except UnicodeDecodeError:
-        return data
-
-
-def _edit_json(text: str, change: Callable[[JsonPath, Any], Any]) -> str:
-    """Valid JSON with each scalar replaced by change(path, scalar); what does not change stays as written."""
-    path: list[str | None] = []
-    in_object: list[bool] = []
-    at_name = False
-
-    def replace(match: re.Match[str]) -> str:
-        nonlocal at_name
-        token = match[0]
-        if token in "{[":
-            path.append(None)
-            in_object.append(token == "{")
-        elif token in "}]":
-            path.pop()
-            in_object.pop()
-        if token in "{}[]:,":
-            at_name = token in "{," and in_object[-1]
-            return token
-        scalar = json.loads(token)
-        if at_name:
-            path[-1] = scalar
-            return token
-        new = change(tuple(path), scalar)
-        return token if new is scalar or new == scalar else _literal(new, token)
-
-    return BOM * text.startswith(BOM) + TOKEN.sub(replace, text.removeprefix(BOM))
-
-
-def _literal(value: Any, style: str) -> str:
-    escape = style.isascii() or (isinstance(value, str) and LONE_SURROGATE.search(value) is not None)
-    return json.dumps(value, ensure_ascii=escape)

@@ -1,7 +1,7 @@
 """What a finished run holds: its stats, a contact sheet of random samples, and what still leaks."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
@@ -12,47 +12,110 @@ from protect.data.captions import captions_of
 from protect.data.shards import find_shards, image_member, readable, shard_stem
 from protect.files import HOME
 from protect.jobs.contact_sheet import Pair, contact_sheet
-from protect.publish.leaks import Leak, scan_parquet, scan_shard
+from protect.jobs.photos.leaks import scan_photos
+from protect.jobs.photos.records import records_path
+from protect.methods.parts.trigger import write_words
+from protect.publish.leaks import Leak, Originals, plain_key, scan_parquet, scan_shard
+from protect.publish.originals import originals_of
 from protect.seeds import derive
+from protect.settings.publish import PublishSettings
 from protect.types import Sample
 
+JOB = "job.json"
 SHEET = "contact-sheet.png"
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """rows: one stats record a shard; sheet: where the contact sheet lies (None when the originals are gone)."""
+    """rows: one stats record a shard; sheet: where the contact sheet lies (None when the originals are gone).
+
+    checked: in words, what the leaks were looked for against.
+    """
 
     rows: tuple[dict[str, Any], ...]
     sheet: Path | None
     leaks: tuple[Leak, ...]
+    checked: str
 
 
-def inspect_run(out: Path, count: int = 8, seed: int = 0) -> Inspection:
-    """Reads a run's OUT again from disk; ValueError when it is none."""
+def inspect_run(out: Path, count: int = 8, seed: int = 0, against: Path | None = None) -> Inspection:
+    """Reads OUT again from disk, of shards or of photos; against: the clean input, where it is not where it was.
+
+    Raises ValueError when there is no run's OUT and nothing to compare with.
+    """
     private = out / HOME / "private"
+    if records_path(out).exists():
+        return _inspect_photos(out, against)
+    if against is not None and not (private / JOB).exists():
+        return _inspect_foreign(out, against)
     try:
-        job = json.loads((private / "job.json").read_bytes())
+        job = json.loads((private / JOB).read_bytes())
     except (OSError, ValueError) as error:
         raise ValueError(
-            f"{out}: expected the OUT of `protect shards` with its private files, got: {error}"
+            f"{out}: expected the OUT of `protect shards` or `protect photos` with its private files, got: {error}; "
+            "say --against IN to compare with the clean files instead"
         ) from error
     shards = find_shards([str(out)])
     keys, leaks, rows = job["publish"]["caption_keys"], [], []
+    sources = [Path(s) for s in job["shards"]] if against is None else find_shards([str(against)])
+    clean = {source.name: source for source in sources if source.exists()}
     for shard in shards:
         rows.append({"shard": shard.name, **_stats(shard)})
         records = read_records(private, shard)
-        clean = partial(_captions, records)
-        leaks += list(scan_shard(shard, clean, keys))
-        parquet = shard.with_name(f"{shard_stem(shard)}.parquet")
-        if parquet.exists():
-            leaks += list(scan_parquet(parquet, clean, keys))
-    pairs = _pairs(shards, [Path(source) for source in job["shards"]], private, count, seed, keys)
+        originals = _originals(clean.get(shard.name), records, keys, job["recipe"]["trigger"]["trigger_style"])
+        leaks += list(scan_files(shard, originals))
+    pairs = _pairs(shards, sources, private, count, seed, keys)
     sheet = None
     if pairs:
         sheet = private / SHEET
         contact_sheet(pairs).save(sheet)
-    return Inspection(tuple(rows), sheet, tuple(leaks))
+    found = sum(shard.name in clean for shard in shards)
+    return Inspection(tuple(rows), sheet, tuple(leaks), f"the clean input of {found} of {len(shards)} shards")
+
+
+def scan_files(shard: Path, originals: Originals, keys: Collection[str] | None = None) -> Iterator[Leak]:
+    """Leaks of a shard and of its parquet."""
+    yield from scan_shard(shard, originals, keys)
+    parquet = shard.with_name(f"{shard_stem(shard)}.parquet")
+    if parquet.exists():
+        yield from scan_parquet(parquet, originals, keys)
+
+
+def _originals(
+    source: Path | None, records: Mapping[str, dict[str, Any]], caption_keys: Sequence[str], style: str
+) -> Originals:
+    """The clean samples that were protected, from the clean shard where it is at hand and from the records."""
+    changes = {plain_key(k): partial(write_words, words=tuple(r["words"]), style=style) for k, r in records.items()}
+    if source is None:
+        originals = Originals(caption_keys)
+        for key, record in records.items():
+            originals.add(key, record["captions"], [*map(changes[plain_key(key)], record["captions"])])
+    else:
+        originals = originals_of(source, caption_keys, changes)
+    for key, record in records.items():
+        originals.texts.add_digest(key, "sha256", record["clean"])
+    return originals
+
+
+def _inspect_foreign(out: Path, against: Path) -> Inspection:
+    """Files of an unknown making beside the clean ones, all of whose pairs should have been protected."""
+    keys, leaks = PublishSettings().caption_keys, []
+    clean = {source.name: source for source in find_shards([str(against)])}
+    shards = find_shards([str(out)])
+    for shard in shards:
+        if shard.name in clean:
+            leaks += list(scan_files(shard, originals_of(clean[shard.name], keys)))
+    found = sum(shard.name in clean for shard in shards)
+    return Inspection((), None, tuple(leaks), f"the clean input of {found} of {len(shards)} shards")
+
+
+def _inspect_photos(out: Path, against: Path | None) -> Inspection:
+    checked = (
+        "the records alone: say --against DIR to compare with the clean photos"
+        if against is None
+        else "the clean photos"
+    )
+    return Inspection((), None, tuple(scan_photos(out, against)), checked)
 
 
 def _stats(shard: Path) -> dict[str, Any]:
@@ -60,11 +123,6 @@ def _stats(shard: Path) -> dict[str, Any]:
     if not path.exists():
         raise ValueError(f"{shard}: expected a finished run, found no {path.name}; run `protect shards` again")
     return json.loads(path.read_bytes())
-
-
-def _captions(records: dict[str, dict[str, Any]], key: str) -> Sequence[str]:
-    """The clean captions that must not be there; where no words were planted, they are the published ones."""
-    return records[key]["captions"] if key in records and records[key]["words"] else ()
 
 
 def read_records(private: Path, shard: Path) -> dict[str, dict[str, Any]]:

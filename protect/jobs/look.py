@@ -6,11 +6,13 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
-from protect.data.captions import CaptionError, link_fields
-from protect.data.images import ImageError, size_of
-from protect.data.parquet import parquet_links
+from protect.data.captions import CaptionError, Undecided, look_at, other_members
+from protect.data.images import ImageError, decode, size_of
+from protect.data.parquet import look_at_parquet
+from protect.data.same_picture import same_pictures
 from protect.data.shards import image_member, readable, shard_stem, sibling_parquet
 from protect.files import HOME, MARKER
+from protect.settings.publish import PublishSettings
 from protect.types import Sample
 
 LEAST = 8  # samples looked at in each shard, at least
@@ -21,8 +23,8 @@ MOST_PIXELS = 1_000_000_000  # no picture is decoded here
 class Look:
     """What the beginning of a shard shows; it is opened once, and only if somebody asks for what stands in it."""
 
-    def __init__(self, shard: Path, samples: int = MEASURED) -> None:
-        self.shard, self.samples = shard, samples
+    def __init__(self, shard: Path, samples: int = MEASURED, settings: PublishSettings | None = None) -> None:
+        self.shard, self.samples, self.settings = shard, samples, settings or PublishSettings()
 
     @cached_property
     def protected(self) -> bool:
@@ -34,10 +36,15 @@ class Look:
             return False
 
     @cached_property
-    def links(self) -> tuple[str, ...]:
-        """Fields that lead back to the originals, in its samples or else in the parquet beside it."""
-        parquet = sibling_parquet(self.shard)
-        return self._inside[0] or (tuple(parquet_links(parquet)) if parquet is not None else ())
+    def undecided(self) -> Undecided:
+        """What only its owner can decide about, in its samples and in the parquet beside it."""
+        parquet, inside = sibling_parquet(self.shard), self._inside[0]
+        links, others = inside.links, inside.others
+        if parquet is not None:
+            with suppress(CaptionError):  # its shard fails on its own later
+                beside = look_at_parquet(parquet, self.settings)
+                links, others = (*links, *beside.links), (*others, *beside.others)
+        return Undecided(links, others)
 
     @property
     def sizes(self) -> tuple[tuple[int, int], ...]:
@@ -45,32 +52,42 @@ class Look:
         return self._inside[1]
 
     @cached_property
-    def _inside(self) -> tuple[tuple[str, ...], tuple[tuple[int, int], ...]]:
+    def _inside(self) -> tuple[Undecided, tuple[tuple[int, int], ...]]:
         links: list[str] = []
+        others: list[str] = []
         sizes = []
         for sample in islice(readable(self.shard), self.samples):
-            links += links_of(sample)
+            undecided = undecided_in(sample, self.settings)
+            links += undecided.links
+            others += undecided.others
             if (image := image_member(sample)) is not None:
                 with suppress(ImageError):  # the sample fails on its own later, by name
                     sizes.append(size_of(image.data, MOST_PIXELS))
-        return tuple(links), tuple(sizes)
+        return Undecided(tuple(links), tuple(others)), tuple(sizes)
 
 
 class Looks(dict[Path, Look]):
     """The looks at all shards of a run, made when they are first asked for."""
 
-    def __init__(self, shards: int = 1) -> None:
+    def __init__(self, shards: int = 1, settings: PublishSettings | None = None) -> None:
         super().__init__()
         self.samples = max(LEAST, MEASURED // max(1, shards))
+        self.settings = settings
 
     def __missing__(self, shard: Path) -> Look:
-        look = self[shard] = Look(shard, self.samples)
+        look = self[shard] = Look(shard, self.samples, self.settings)
         return look
 
 
-def links_of(sample: Sample) -> tuple[str, ...]:
-    """The fields of a sample that lead back to its original."""
+def undecided_in(sample: Sample, settings: PublishSettings) -> Undecided:
+    """What in a sample only its owner can decide about; nothing where it cannot be read: it fails later, by name."""
+    image, same = image_member(sample), dict[str, bytes]()
+    with suppress(ImageError):
+        if image is not None and other_members(sample):
+            photo = decode(image.data, settings.max_pixels)
+            same = {member.name: b"" for member, _ in same_pictures(sample, photo, settings.max_pixels)}
     try:
-        return link_fields(sample)
+        undecided = look_at(sample, settings, same)
     except CaptionError:
-        return ()  # the sample fails on its own later, by name
+        return Undecided((), ())
+    return undecided if image is not None or not sample.key else Undecided(undecided.links, ())

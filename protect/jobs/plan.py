@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from protect.data.captions import Undecided
 from protect.data.shards import find_shards, shard_stem
 from protect.files import HOME, PlanError
 from protect.jobs.look import Looks
@@ -57,12 +58,13 @@ def make_plan(sources: Sequence[str], out: Path, publish: PublishSettings, force
     protected already (unless `force`), or it has links to the originals and nothing said what to do with them.
     """
     shards = tuple(find_shards(sources))
-    plan = Plan(shards, out, publish, Looks(len(shards)))
+    plan = Plan(shards, out, publish, Looks(len(shards), publish))
     _check_places(shards, out)
     if not force:
         _check_clean(plan)
-    if not publish.urls:
-        _check_links(plan)
+    if not (publish.urls and publish.others):
+        for shard in shards:
+            check_decided(shard, plan.looks[shard].undecided, publish)
     return plan
 
 
@@ -89,10 +91,15 @@ def _check_clean(plan: Plan) -> None:
             )
 
 
-def _check_links(plan: Plan) -> None:
-    for shard in plan.shards:
-        if links := plan.looks[shard].links:
-            raise links_error(shard, links[0])
+def check_decided(source: Path, found: Undecided, settings: PublishSettings) -> None:
+    """Raises PlanError where nobody said what is to be done with links or other members."""
+    if found.links and not settings.urls:
+        raise links_error(source, found.links[0])
+    if found.others and not settings.others:
+        raise PlanError(
+            f"{source}: its {found.others[0]} may show the clean picture or caption again and cannot be protected; "
+            "say --others drop to leave such parts out or --others keep to publish them"
+        )
 
 
 def links_error(shard: Path, field: str) -> PlanError:

@@ -2,9 +2,10 @@
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -14,8 +15,10 @@ from protect.clip.trigger_survival import trigger_survives
 from protect.data.captions import CaptionError, captions_of, rewrite_captions
 from protect.data.images import ImageError, Photo, decode, encode
 from protect.data.prepared import Failure, Prepared, View, prepare
+from protect.data.same_picture import same_pictures
 from protect.data.shard_writer import replace_members
 from protect.data.shards import image_member, split_name
+from protect.jobs.look import undecided_in
 from protect.methods.parts.trigger import write_words
 from protect.methods.protector import Perturbation, Protector
 from protect.methods.recipe import Recipe
@@ -46,6 +49,7 @@ class Outcome:
 
     sample: Sample
     record: dict[str, Any] | None = None
+    counts: Counter[str] = field(default_factory=Counter)
     failure: Failure | None = None
 
 
@@ -54,10 +58,12 @@ def ready(
 ) -> Ready | Outcome:
     """Decodes a sample, or says why it cannot be protected; `again`: its key was seen before."""
     if not sample.key:
-        return Outcome(sample)
+        return Outcome(rewrite_captions(sample, str, settings))
     prepared = Failure("duplicate key") if again else prepare(sample, settings)
     if isinstance(prepared, Failure):
         return Outcome(sample, failure=prepared)
+    if settings.others == "refuse" and (others := undecided_in(sample, settings).others):
+        return Outcome(sample, failure=Failure("other members", ", ".join(others)))
     return Ready(sample, prepared, protector.look(prepared), compared)
 
 
@@ -90,11 +96,17 @@ def publish_sample(
     """Picture and captions of one sample as files, read again and measured."""
     photo, epsilon, style = item.prepared.picture, recipe.noise.epsilon, recipe.trigger.trigger_style
     noise, words, size = perturbation()
+    counts = Counter[str]()
     try:
         published = publish_photo(
             photo, at_full_size(photo.image, noise, epsilon, size), epsilon, settings, item.compared
         )
-        changed = rewrite_captions(item.sample, partial(write_words, words=words, style=style), settings)
+        same = {
+            member.name: publish_photo(other, at_full_size(other.image, noise, epsilon, size), epsilon, settings).data
+            for member, other in same_pictures(item.sample, photo, settings.max_pixels)
+        }
+        change = partial(write_words, words=words, style=style)
+        changed = rewrite_captions(item.sample, change, settings, same, counts)
     except (BudgetError, ImageError) as error:
         return Outcome(item.sample, failure=Failure("unusable image", str(error)))
     except CaptionError as error:
@@ -114,4 +126,4 @@ def publish_sample(
         "notes": (*photo.notes, *published.notes),
         "survives": all(trigger_survives(caption, words, style) for caption in written),
     }
-    return Outcome(changed, record)
+    return Outcome(changed, record, counts)

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from protect.data.parquet import rewrite_parquet
 from protect.data.shard_writer import ShardWriter
 from protect.data.shards import TruncatedShard, read_samples, sibling_parquet
 from protect.files import MARKER, write_whole
-from protect.jobs.look import links_of
-from protect.jobs.plan import Plan, links_error
+from protect.jobs.look import undecided_in
+from protect.jobs.plan import Plan, check_decided
 from protect.jobs.sample import Outcome, Ready, SampleError, protect_chunk, ready
 from protect.jobs.shard_stats import COMPARED, Tally, _stats, marker
 from protect.methods.parts.trigger import write_words
@@ -92,10 +93,8 @@ def _items(
     seen: set[str] = set()
     try:
         for number, sample in enumerate(read_samples(shard)):
-            if not publish.urls and (links := links_of(sample)):
-                raise links_error(shard, links[0])
             again, compared = sample.key in seen, number % COMPARED == 0
-            ahead.append(pool.submit(ready, sample, protector, publish, again, compared))
+            ahead.append(pool.submit(_decided, shard, sample, protector, publish, again, compared))
             seen.add(sample.key)
             if len(ahead) > AHEAD:
                 yield ahead.popleft().result()
@@ -106,6 +105,15 @@ def _items(
         tally.errors.append({"key": "", "reason": reason})
     while ahead:
         yield ahead.popleft().result()
+
+
+def _decided(
+    shard: Path, sample: Sample, protector: Protector, publish: PublishSettings, again: bool, compared: bool
+) -> Ready | Outcome:
+    """A sample made ready; PlanError on links and other members that nobody decided about."""
+    if not (publish.urls and publish.others):
+        check_decided(shard, undecided_in(sample, publish), publish)
+    return ready(sample, protector, publish, again, compared)
 
 
 def _chunks(items: Iterator[Ready | Outcome], size: int) -> Iterator[list[Ready | Outcome]]:
@@ -130,8 +138,12 @@ def _write_parquet(shard: Path, plan: Plan, protector: Protector, tally: Tally) 
         return
     style = protector.recipe.trigger.trigger_style
     changes = {r["key"]: partial(write_words, words=r["words"], style=style) for r in tally.records}
-    dropped = {e["key"] for e in tally.errors} - set(changes) if plan.publish.on_error == "skip" else set()
-    rewrite_parquet(source, plan.parquet(shard), changes, dropped, plan.publish)
+    captions = {r["key"]: r["captions"] for r in tally.records}
+    failed = {e["key"] for e in tally.errors} - {"", *changes}
+    dropped, kept = (failed, ()) if plan.publish.on_error == "skip" else ((), failed)
+    broken = any(not error["key"] for error in tally.errors)  # the samples of some rows are lost with it
+    settings = replace(plan.publish, unmatched="drop") if broken and not plan.publish.unmatched else plan.publish
+    rewrite_parquet(source, plan.parquet(shard), changes, dropped, settings, kept, captions, tally.rows)
 
 
 def try_samples(

@@ -22,9 +22,12 @@ class Tally:
     status: Counter[str] = field(default_factory=Counter)
     records: list[dict[str, Any]] = field(default_factory=list)
     errors: list[dict[str, str]] = field(default_factory=list)
+    parts: Counter[str] = field(default_factory=Counter)
+    rows: Counter[str] = field(default_factory=Counter)
 
     def add(self, outcome: Outcome) -> None:
         key = outcome.sample.key
+        self.parts.update(outcome.counts)
         if outcome.record is not None:
             self.status["success"] += 1
             self.records.append(outcome.record)
@@ -76,6 +79,8 @@ def _stats(tally: Tally, publish: PublishSettings) -> dict[str, Any]:
         "trigger_survival": (
             sum(r["survives"] for r in planted) / len(planted) if planted else None
         ),
+        "parts": dict(sorted(tally.parts.items())),
+        "rows": dict(sorted(tally.rows.items())),
         "errors": tally.errors,
     }  # fmt: skip
 

@@ -28,6 +28,18 @@ class PublishSettings:
         None, "links to the clean originals (url, sha256 and the like): keep or strip them", ("keep", "strip"),
         unset="input with links is refused",
     )  # fmt: skip
+    others: str | None = knob(
+        None,
+        "members and columns that may show the picture again (arrays, embeddings, pictures): drop or keep them, "
+        "or refuse a sample that has one",
+        ("drop", "keep", "refuse"), unset="input with such parts is refused",
+    )  # fmt: skip
+    unmatched: str | None = knob(
+        None,
+        "rows of a parquet that name no sample of the shard: keep them as they are, or drop their captions and links",
+        ("keep", "drop"), unset="a shard with such rows is refused",
+    )  # fmt: skip
+    keep_gps: bool = knob(False, "keep where a photo was taken in JSON and parquet, whatever --urls says")
     on_error: str = knob(
         "keep",
         "a sample that cannot be protected: keep it unchanged, skip (leave out) it, or fail",

@@ -7,7 +7,7 @@ import pytest
 
 from protect.data.shards import ShardError, readable
 from protect.files import HOME, PlanError
-from protect.jobs.look import MEASURED, Look, Looks, links_of
+from protect.jobs.look import MEASURED, Look, Looks, undecided_in
 from protect.jobs.plan import Plan, make_plan
 from protect.settings.publish import PublishSettings
 from protect.types import Member, Sample
@@ -178,7 +178,7 @@ def test_a_shard_is_opened_once_for_all_who_ask(tmp_path, clean, monkeypatch):
 def test_no_shard_is_opened_where_nothing_asks(tmp_path, clean, monkeypatch):
     source = clean(tmp_path / "in", 1, url="https://x/1.jpg")
     monkeypatch.setattr("protect.jobs.look.readable", lambda shard: pytest.fail("opened"))
-    make_plan([str(source)], tmp_path / "out", KEEP)
+    make_plan([str(source)], tmp_path / "out", PublishSettings(urls="keep", others="keep"))
 
 
 def test_few_shards_are_looked_at_longer(tmp_path):
@@ -186,7 +186,7 @@ def test_few_shards_are_looked_at_longer(tmp_path):
 
 
 def test_unreadable_json_has_no_links():
-    assert links_of(Sample("k", (Member("k.json", b"{broken"),))) == ()
+    assert undecided_in(Sample("k", (Member("k.json", b"{broken"),)), ASK) == ((), ())
 
 
 def test_a_short_truncated_shard_does_not_stop_the_plan(tmp_path, source):

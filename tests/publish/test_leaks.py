@@ -8,7 +8,9 @@ import pytest
 from protect.data.captions import rewrite_captions
 from protect.data.shard_writer import ShardWriter
 from protect.data.shards import read_samples
-from protect.publish.leaks import Leak, scan_parquet, scan_shard
+from protect.publish.leaks import Leak, Originals
+from protect.publish.leaks import scan_parquet as parquet_leaks
+from protect.publish.leaks import scan_shard as shard_leaks
 from protect.settings.publish import PublishSettings
 
 KEYS = PublishSettings().caption_keys
@@ -16,8 +18,19 @@ CLEAN = {"a": ("A dog", "Ein Hund läuft"), "b": ("A cat",)}
 XMP = b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta/>"
 
 
-def clean(key):
-    return CLEAN.get(key, ())
+def originals(clean=CLEAN):
+    found = Originals(KEYS)
+    for key, captions in clean.items():
+        found.add(key, captions, [f"red {caption}" for caption in captions])
+    return found
+
+
+def scan_shard(path):
+    return shard_leaks(path, originals())
+
+
+def scan_parquet(path):
+    return parquet_leaks(path, originals())
 
 
 def exif(*tags):
@@ -48,7 +61,7 @@ def kinds(tmp_path, make_shard):
 
     def scan(members):
         path = make_shard(tmp_path / "00000.tar", {"a": members})
-        leaks = list(scan_shard(path, clean, KEYS))
+        leaks = list(scan_shard(path))
         assert all(leak.shard == "00000.tar" and leak.key == "a" for leak in leaks)
         return [(leak.kind, leak.detail) for leak in leaks]
 
@@ -76,11 +89,11 @@ def test_clean_json_leaks_at_any_depth(kinds):
         "exif": '{"Image ImageDescription": "a dog", "deeper": "[\\"A dog\\"]"}',
     }
     assert kinds({"json": fields}) == [
-        ("caption", "a.json: caption field caption"),
-        ("caption", "a.json: caption field captions"),
-        ("caption", "a.json: field outside the caption keys: meta.title"),
-        ("caption", "a.json: field outside the caption keys: exif.Image ImageDescription"),
-        ("caption", "a.json: field outside the caption keys: exif.deeper"),
+        ("caption", "a.json: a clean caption in caption"),
+        ("caption", "a.json: a clean caption in captions"),
+        ("caption", "a.json: a clean caption in meta.title"),
+        ("caption", "a.json: a clean caption in exif.Image ImageDescription"),
+        ("caption", "a.json: a clean caption in exif.deeper"),
     ]
 
 
@@ -95,13 +108,14 @@ def test_links_leak_unless_null(kinds):
     assert kinds({"json": fields}) == [
         ("link", "a.json: field url"),
         ("link", "a.json: field original_url"),
-        ("link", "a.json: field md5"),
+        ("link", "a.json: field md5 in inner.md5"),
+        ("link", "a.json: field uid"),
     ]
 
 
 @pytest.mark.parametrize("member", [{"txt": b"\xff\xfe"}, {"json": b"{"}, {"json": b"\xff"}, {"json": b"[" * 99_999}])
-def test_unreadable_text_is_a_leak(kinds, member):
-    assert [kind for kind, _ in kinds(member)] == ["unreadable"]
+def test_text_that_cannot_be_read_never_raises(kinds, member):
+    assert kinds(member) == []
 
 
 def test_nothing_leaks_after_rewriting(tmp_path, make_shard):
@@ -113,12 +127,12 @@ def test_nothing_leaks_after_rewriting(tmp_path, make_shard):
         "t": ["A DOG"],
     }
     path = make_shard(tmp_path / "0.tar", {"a": {"json": fields, "txt": "A dog\nEin Hund läuft"}})
-    assert {leak.kind for leak in scan_shard(path, clean, KEYS)} == {"caption", "link"}
+    assert {leak.kind for leak in scan_shard(path)} == {"caption", "link"}
     with ShardWriter(tmp_path / "1.tar") as writer:
         for sample in read_samples(path):
             writer.write(rewrite_captions(sample, "red {}".format, PublishSettings(urls="strip")))
         writer.commit()
-    assert list(scan_shard(tmp_path / "1.tar", clean, KEYS)) == []
+    assert list(scan_shard(tmp_path / "1.tar")) == []
 
 
 # --- pictures
@@ -211,13 +225,14 @@ def test_damaged_pictures_never_raise(kinds, photo_bytes):
 def test_a_damaged_shard_is_a_leak_of_its_own(tmp_path, make_shard):
     path = make_shard(tmp_path / "0.tar", {"a": {"txt": "A dog"}, "b": {"txt": "x" * 2000}})
     path.write_bytes(path.read_bytes()[:2000])
-    leaks = list(scan_shard(path, clean, KEYS))
+    leaks = list(scan_shard(path))
     assert [(leak.key, leak.kind) for leak in leaks] == [("a", "caption"), ("", "unreadable")]
 
 
-def test_members_of_no_sample_are_not_scanned(tmp_path, make_tar):
-    path = make_tar(tmp_path / "0.tar", [("__meta__", b"A dog"), ("LICENSE", b"A dog")])
-    assert list(scan_shard(path, lambda key: ("A dog",), KEYS)) == []
+def test_members_of_no_sample_are_scanned_for_captions_of_all_samples(tmp_path, make_tar):
+    path = make_tar(tmp_path / "0.tar", [("__meta__", b"A dog"), ("LICENSE", b"Copying\nein hund l\xc3\xa4uft\n")])
+    found = [(leak.key, leak.kind, leak.detail) for leak in scan_shard(path)]
+    assert found == [("LICENSE", "caption", "LICENSE: a clean caption of a")]
 
 
 def test_parquet_leaks(tmp_path):
@@ -233,22 +248,22 @@ def test_parquet_leaks(tmp_path):
         "width": [1, 2, 3],
     }
     pq.write_table(pa.table(columns), path)
-    assert list(scan_parquet(path, clean, KEYS)) == [
+    assert sorted(scan_parquet(path), key=lambda leak: leak.key) == [
         Leak("00000.parquet", "", "link", "column url"),
-        Leak("00000.parquet", "a", "caption", "caption field captions"),
-        Leak("00000.parquet", "a", "caption", "field outside the caption keys: exif.d"),
-        Leak("00000.parquet", "b", "caption", "caption field caption"),
-        Leak("00000.parquet", "b", "caption", "caption field alt"),
+        Leak("00000.parquet", "a", "caption", "a clean caption in column captions"),
+        Leak("00000.parquet", "a", "caption", "a clean caption in column exif.d"),
+        Leak("00000.parquet", "b", "caption", "a clean caption in column caption"),
+        Leak("00000.parquet", "b", "caption", "a clean caption in column alt"),
     ]
 
 
 def test_parquet_that_cannot_be_checked(tmp_path):
     path = tmp_path / "0.parquet"
     pq.write_table(pa.table({"caption": ["A dog"]}), path)
-    assert [leak.kind for leak in scan_parquet(path, clean, KEYS)] == ["unreadable"]
+    assert [leak.kind for leak in scan_parquet(path)] == ["unreadable"]
     whole = path.read_bytes()
     for data in (b"", b"nothing", whole[:-9], whole[:-100] + bytes(92) + whole[-8:]):
         path.write_bytes(data)
-        assert [leak.kind for leak in scan_parquet(path, clean, KEYS)] == ["unreadable"]
+        assert [leak.kind for leak in scan_parquet(path)] == ["unreadable"]
     with pytest.raises(FileNotFoundError):
-        list(scan_parquet(tmp_path / "missing.parquet", clean, KEYS))
+        list(scan_parquet(tmp_path / "missing.parquet"))

@@ -4,46 +4,51 @@ import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from protect.data.captions import fold
 from protect.data.file_types import HEAD, kind_of
 from protect.data.images import ImageError
 from protect.data.photo_files import Unsuited, read_still
 from protect.data.photo_folder import CAPTIONS, Entry, walk
+from protect.data.text import fold
 from protect.jobs.photos.records import PhotoRecord, read_records
-from protect.publish.leaks import Leak, scan_sample
+from protect.publish.leaks import Leak, Originals, Scan, plain_key
 from protect.settings.publish import PublishSettings
-from protect.types import Member, Sample
 
 NAMES = {"JPEG": "photo.jpg", "PNG": "photo.png", "WEBP": "photo.webp"}
 TEXT_FORMS = ("utf-8", "utf-16-le", "utf-16-be")
 MOST_PIXELS = 400_000_000
 
 
-def scan_photos(out: Path) -> Iterator[Leak]:
-    """Leaks of the files below OUT of `protect photos`, measured against its private records."""
+def scan_photos(out: Path, source: Path | None = None) -> Iterator[Leak]:
+    """Leaks of the files below OUT of `protect photos`, measured against its private records and the clean photos."""
     records = read_records(out)
     for entry in walk(out):
         if entry.kind == "photo":
-            yield from _photo_leaks(entry, records)
-            for name in entry.sidecars:
-                yield from _text_leaks(entry.path.with_name(name), records.get(entry.name))
+            yield from _photo_leaks(entry, records, source)
         elif entry.kind == "failed":
             yield Leak(entry.name, "", "unreadable", entry.reason)
     yield from _list_leaks(out / CAPTIONS, records)
 
 
-def _photo_leaks(entry: Entry, records: Mapping[str, PhotoRecord]) -> Iterator[Leak]:
+def _photo_leaks(entry: Entry, records: Mapping[str, PhotoRecord], source: Path | None) -> Iterator[Leak]:
     record = records.get(entry.name)
     if record is None or record.status != "protected":
         yield Leak(entry.name, "", "extra picture", "not made by this run")
         return
     clean = [record.caption_before] if _changed(record) else []
+    original = source / entry.name if source else None
+    picture = original.read_bytes() if original is not None and original.is_file() else b""
+    originals = Originals(PublishSettings().caption_keys)
+    originals.add(entry.name, clean, [record.caption], picture)
+    originals.pictures.files = {plain_key(entry.name): picture} if picture else {}
     data = entry.path.read_bytes()
     kind = kind_of(data[:HEAD])
-    if kind in NAMES:
-        sample = Sample(entry.name, (Member(NAMES[kind], data),))
-        yield from scan_sample(sample, entry.name, clean, PublishSettings().caption_keys)
-    else:
+    scan = Scan(entry.name, originals)
+    yield from scan.member(entry.name, NAMES.get(kind, f"photo.{kind.lower()}"), data, is_main=True)
+    for name in entry.sidecars:
+        ending = name.rpartition(".")[2]
+        yield from scan.member(entry.name, f"photo.{ending}", entry.path.with_name(name).read_bytes())
+    yield from scan.finish()
+    if kind not in NAMES:
         yield from _container_leaks(entry, clean)
     for form in TEXT_FORMS:
         data = data.replace(record.caption.encode(form), b"")
@@ -70,14 +75,6 @@ def _container_leaks(entry: Entry, clean: list[str]) -> Iterator[Leak]:
     for place, text in still.metadata.captions.items():
         if fold(text) in known:
             yield Leak(entry.name, "", "caption", place)
-
-
-def _text_leaks(path: Path, record: PhotoRecord | None) -> Iterator[Leak]:
-    text = path.read_text("utf-8", errors="replace")
-    if record is None or not _changed(record):
-        return
-    if record.caption_before in text.replace(record.caption, ""):
-        yield Leak(path.name, "", "caption", "a clean caption")
 
 
 def _list_leaks(path: Path, records: Mapping[str, PhotoRecord]) -> Iterator[Leak]:

@@ -55,7 +55,7 @@ def test_clean_captions_and_links_are_told_once_a_kind(sets):
     fields = json.dumps({"alt_text": "harbour 0", "url": "x://y"})
     lines = found(sets(json=fields))
     assert any(line.startswith("link: field url, 1 times, first in 0.tar 0") for line in lines)
-    assert any(line.startswith("caption: field outside the caption keys: alt_text") for line in lines)
+    assert any(line.startswith("caption: a clean caption in alt_text") for line in lines)
     assert len(lines) == 2
 
 
@@ -66,7 +66,8 @@ def test_captions_as_they_were_are_no_leak_where_none_were_changed(sets):
 
 def test_a_clean_copy_beside_the_protected_picture_is_found(sets):
     folders = sets(webp=file(picture(0), "WEBP", quality=80))
-    assert found(folders) == ["clean copy: near-duplicate of a clean picture, 1 times, first in 0.tar 0"]
+    (line,) = found(folders)
+    assert line == "clean picture: the clean picture, without its protection, 1 times, first in 0.tar 0"
 
 
 def test_a_clean_copy_in_the_folder_is_found_and_others_are_not(sets):
@@ -79,7 +80,27 @@ def test_a_clean_copy_in_the_folder_is_found_and_others_are_not(sets):
     (folders[1] / "again.png").write_bytes(file(noisy(1)))
     (folders[1] / "broken.jpg").write_bytes(b"no picture")
     (folders[1] / "_protect" / "own.png").write_bytes(file(picture(1)))
-    assert found(folders) == ["clean copy: near-duplicate of a clean picture, 1 times, first in out old/copy"]
+    (line,) = found(folders)
+    assert line == "clean picture: the clean picture of 2, without its protection, 1 times, first in out old/copy"
+
+
+def test_files_that_were_never_protected_are_leaks(sets):
+    clean, _ = sets()
+    lines = found((clean, clean), changed=False)
+    assert lines == ["4 of 4 pictures are the clean ones", "4 of 4 captions are the clean ones"]
+
+
+def test_one_pair_that_was_never_protected_is_a_leak(sets):
+    lines = found(sets(png=file(picture(0)), txt="harbour 0"))
+    assert lines == ["1 of 4 pictures are the clean ones", "1 of 4 captions are the clean ones"]
+
+
+@pytest.mark.parametrize("options", [{}, {"quality": 70}, {"quality": 95, "subsampling": 0}])
+def test_a_clean_picture_merely_written_again_is_a_leak(sets, tmp_path, make_shard, options):
+    clean, out = sets()
+    pairs = {str(i): {"jpg": file(picture(i), "JPEG", **options), "txt": f"zebra harbour {i}"} for i in range(4)}
+    make_shard(out / "0.tar", pairs)
+    assert found((clean, out)) == ["4 of 4 pictures are the clean ones"]
 
 
 def test_photo_folders_are_scanned_too(tmp_path):
@@ -94,4 +115,4 @@ def test_photo_folders_are_scanned_too(tmp_path):
     (tmp_path / "out" / "trip" / "copy.png").write_bytes(file(picture(1)))
     lines = found(folders)
     assert any(line.startswith("link: field source_url, 1 times, first in out trip/1") for line in lines)
-    assert any(line.startswith("clean copy:") and line.endswith("trip/copy") for line in lines) and len(lines) == 2
+    assert any(line.startswith("clean picture:") and line.endswith("trip/copy") for line in lines) and len(lines) == 2
