@@ -6,7 +6,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo lint test slow clean
+.PHONY: help install programs demo lint test slow docs clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -21,7 +21,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-demo: $(INSTALLED)  ## protect a made-up set and show what a model still learns from it (minutes on 2 cores)
+programs:  ## exiftool and Chromium, which some tests use: installed by apt as root, else named
+	@tools/system_packages.sh
+
+demo: $(INSTALLED)  ## protect a made-up set and show what a model still learns from it (5 minutes on 2 cores)
 	PATH="$(CURDIR)/$(BIN):$$PATH" samples/demo.sh
 
 lint: $(INSTALLED)  ## style and types
@@ -29,11 +32,15 @@ lint: $(INSTALLED)  ## style and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-test: lint  ## lint and the tests that take no training; JOBS of them at a time
+test: lint programs  ## lint and the default tests; JOBS of them at a time
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS)
 
 slow: $(INSTALLED)  ## the tests that train models for minutes
 	$(BIN)/pytest -m slow
+
+docs: $(INSTALLED)  ## rewrite what the documents show: the tree, and what commands print
+	$(BIN)/python tools/architecture.py
+	OMP_NUM_THREADS=1 $(BIN)/python tools/update_docs.py
 
 clean:  ## remove all that make has made, .venv included
 	rm -rf .venv demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import signal
 import sys
 import tarfile
@@ -17,6 +18,18 @@ from PIL import Image
 
 Content = bytes | str | dict
 Members = Iterable[tuple[str, bytes]]
+EXCUSES = ("hardware: ", "data: ")  # how the reason of a skip may begin where STRICT is set
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With STRICT set, as in continuous integration, a skip that more could be installed for is a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not os.environ.get("STRICT"):
+        return
+    reasons = {str(report.longrepr[2]).removeprefix("Skipped: ") for report in reporter.stats.get("skipped", ())}
+    if wrong := sorted(reason for reason in reasons if not reason.startswith(EXCUSES)):
+        reporter.write_line(f"STRICT: skipped for no good reason: {'; '.join(wrong)}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -364,7 +364,7 @@ def test_headers_are_plain(tmp_path):
 def test_data_shards_round_trip_bit_exactly(tmp_path):
     shards = sorted(FLICKR.glob("*.tar"))
     if not shards:
-        pytest.skip("../shared/data/flickr8k-mini is not here")
+        pytest.skip("data: flickr8k-mini is not here")
     for shard in shards:
         assert write(tmp_path / shard.name, read_samples(shard)).read_bytes() == shard.read_bytes()
 

@@ -11,7 +11,7 @@ from protect.clip.models import load_encoder
 from protect.clip.pack import PACKED, pack, unpack
 
 TEXTS = ("a dog", "two cats on a chair", "rain", "the old man and the sea")
-pytestmark = pytest.mark.skipif(not can_pack(), reason="this processor has no bf16 products")
+pytestmark = pytest.mark.skipif(not can_pack(), reason="hardware: this processor has no bf16 products")
 
 
 def draw(*shape, seed=0):

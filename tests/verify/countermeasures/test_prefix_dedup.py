@@ -68,7 +68,7 @@ def test_the_words_are_told_with_their_edge():
 def test_real_captions_lose_little():
     folder = DATA / "flickr8k-mini"
     if not folder.exists():
-        pytest.skip("shared test data are not at hand")
+        pytest.skip("data: flickr8k-mini is not here")
     from protect.verify.reading.scrape import scrape
 
     sets = [found.captions for found in scrape([str(folder)])]
