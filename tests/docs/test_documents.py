@@ -11,6 +11,8 @@ import click
 import pytest
 
 from protect.cli import cli
+from protect.unlearn import methods as unlearn
+from protect.verify.countermeasures import COUNTERMEASURES
 
 ROOT = Path(__file__).parents[2]
 SPEC = importlib.util.spec_from_file_location("update_docs", ROOT / "tools" / "update_docs.py")
@@ -116,6 +118,12 @@ def test_every_command_is_shown_and_every_option_has_help(name):
     options = [param for param in command.params if isinstance(param, click.Option)]
     assert command.help and options
     assert not [param.opts for param in options if not param.help]
+
+
+@pytest.mark.parametrize(("page", "names"), [("verify", COUNTERMEASURES), ("unlearn", unlearn.METHODS)])
+def test_every_method_and_countermeasure_is_told_of(page, names):
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    assert not [name for name in names if not re.search(rf"`{re.sub('[0-9]+$', '', name)}", text)]
 
 
 def test_the_tree_is_made_from_the_modules():
