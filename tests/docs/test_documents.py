@@ -11,6 +11,7 @@ import click
 import pytest
 
 from protect.cli import cli
+from protect.methods import METHODS
 from protect.unlearn import methods as unlearn
 from protect.verify.countermeasures import COUNTERMEASURES
 
@@ -120,7 +121,9 @@ def test_every_command_is_shown_and_every_option_has_help(name):
     assert not [param.opts for param in options if not param.help]
 
 
-@pytest.mark.parametrize(("page", "names"), [("verify", COUNTERMEASURES), ("unlearn", unlearn.METHODS)])
+@pytest.mark.parametrize(
+    ("page", "names"), [("verify", COUNTERMEASURES), ("unlearn", unlearn.METHODS), ("methods/README", METHODS)]
+)
 def test_every_method_and_countermeasure_is_told_of(page, names):
     text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
     assert not [name for name in names if not re.search(rf"`{re.sub('[0-9]+$', '', name)}", text)]
