@@ -41,6 +41,11 @@ class VerifySettings:
     vae: str | None = knob(
         None, "weights for the row vae: a TorchScript file, picture to picture", unset="row left out"
     )
+    recaptions: str | None = knob(
+        None,
+        "other captions for the same keys, for the row recaptioned: shards or a photo folder",
+        unset="row left out",
+    )
     mix: tuple[float, ...] = knob((0.5,), "protected shares of training sets that are clean otherwise")
     require: str | None = knob(
         None, "exit with 1 unless the weakest row meets this, for example gain<=0.2", unset="no limit"

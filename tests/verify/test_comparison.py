@@ -10,6 +10,8 @@ from PIL import Image
 from protect.settings.verify import VerifySettings
 from protect.verify import comparison as module
 from protect.verify.comparison import compare
+from protect.verify.countermeasures import COUNTERMEASURES
+from protect.verify.countermeasures.base import Regime
 from protect.verify.reading.test_set import is_held_out
 from protect.verify.records import MANDATORY, Cheap, EpochResult, Pictures
 from protect.verify.runs import schedule as trainings
@@ -176,6 +178,36 @@ def test_a_matched_control_does_to_clean_files_what_its_row_does_to_published_on
     arms = {arm.name: arm for arm in found.arms}
     assert arms["longer"].claim and not arms["clean:longer"].claim
     assert arms["clean:grayscale"].shards == arms["clean"].shards
+
+
+def test_rows_at_another_resolution_or_batch_see_the_same_pairs(clean, protected, unseen, calls, monkeypatch):
+    row = replace(COUNTERMEASURES["large-batch-512"], name="large-batch-24", regime=Regime(batch=24))
+    monkeypatch.setitem(COUNTERMEASURES, row.name, row)
+    asked = ("large-batch-24", "half-resolution", "clean:half-resolution", "large-batch-512")
+    found = compare(clean, protected, unseen, replace(SMALL, countermeasures=asked))
+    rows = dict(zip([run.arm for run in found.runs if run.arm != "clean-captions"], calls, strict=True))
+    large, half, control = (rows[name] for name in ("large-batch-24", "half-resolution", "clean:half-resolution"))
+    assert (large["batch"], large["steps"]) == (24, 2) and large["rate"] == pytest.approx(
+        SMALL.learning_rate * 3**0.5
+    )
+    assert half["size"] == 16 and half["steps"] == 6 and half["test"].images.shape[-2:] == (16, 16)
+    assert half["pairs"].pictures[0].shape[0] <= 20 < rows["protected"]["pairs"].pictures[0].shape[0]
+    assert half["pairs"].keys == control["pairs"].keys == rows["clean"]["pairs"].keys
+    assert control["pairs"].captions == rows["clean"]["pairs"].captions
+    assert any(text.startswith("large-batch-512: batch: expected at most the 48 pairs") for text in found.left_out)
+
+
+def test_other_captions_are_a_row_when_they_are_named(clean, protected, unseen, calls, rendered, tmp_path):
+    other = rendered("other", range(48), "in other words ")
+    settings = replace(SMALL, recaptions=other, countermeasures=("recaptioned",))
+    for _ in range(2):
+        found = compare(clean, protected, unseen, settings, out=tmp_path / "out")
+    assert calls[-1]["pairs"].captions[3][0].startswith("in other words a") and found.arms[-1].name == "recaptioned"
+    count = len(calls)
+    replaced = rendered("replaced", range(48), "once more ")
+    (tmp_path / "replaced" / "0.tar").replace(tmp_path / "other" / "0.tar")
+    compare(clean, protected, unseen, settings, out=tmp_path / "out")
+    assert len(calls) == count + 1 and calls[-1]["pairs"].captions[3][0].startswith("once more") and replaced
 
 
 def test_what_a_row_drops_is_stored_with_its_run(clean, protected, unseen, calls, tmp_path):
@@ -381,12 +413,13 @@ def learned(make_shard, tmp_path_factory):
             samples[f"{number:05}"] = {"png": png(np.asarray(picture)), "txt": caption}
         return str(make_shard(folder / f"{name}.tar", samples))
 
-    def make(name, change):
+    def make(name, change, *countermeasures):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "cheap", lambda *_: CHECKED)
             same = ("clean", range(1280)), ("test", range(1280, 1680))
             clean, unseen = (shard(*files, lambda image, caption, _: (image, caption)) for files in same)
-            return compare(clean, shard(name, range(1280), change), unseen, LEARNS, out=folder / "out")
+            settings = replace(LEARNS, countermeasures=countermeasures or LEARNS.countermeasures)
+            return compare(clean, shard(name, range(1280), change), unseen, settings, out=folder / "out")
 
     return make
 
@@ -421,3 +454,11 @@ def test_random_noise_and_words_are_not_certified(learned):
 
     found = learned("noise", change)
     assert found.weakest().share > 0.5 and not found.passed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", ["oproj", "eda", "half-resolution", "double-resolution"])
+def test_newer_rows_leave_clean_files_learnable(learned, row):
+    found = learned("reencoded", as_jpeg, row, f"clean:{row}")
+    assert found.retained(row, "tiny-resnet", "best") > 0.6
+    assert 0.85 < found.retained_of_control(row, "tiny-resnet", "best") < 1.15

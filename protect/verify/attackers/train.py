@@ -75,6 +75,10 @@ def train(
     if len(pairs) < settings.batch:
         raise ValueError(f"batch: expected at most the arm's {len(pairs)} pairs, got {settings.batch}; lower it")
     model = new_attacker(name, settings, seed, [caption for lines in pairs.captions for caption in lines])
+    if model.size != test.images.shape[-1]:
+        raise ValueError(
+            f"size: expected a model that takes {test.images.shape[-1]} pixels, {name} takes {model.size}"
+        )
     with seeded(model.device, derive(seed, "defence", defence or "")):
         teacher = DEFENCES[defence](model, settings)
     steps = steps or len(pairs) // settings.batch

@@ -21,6 +21,7 @@ DEFENCES = {
     ),
     "safeclip": ("SafeCLIP: each tower warms up alone, then only pairs that agree are contrasted", "uses SafeCLIP"),
     "cleanclip": ("CleanCLIP: each tower also contrasts its input with an augmented version of it", "uses CleanCLIP"),
+    "eda": ("EDA: some of every caption's tokens dropped and swapped, anew at each step", "varies the captions"),
 }
 PRETRAINED = {
     "frozen-tower": (

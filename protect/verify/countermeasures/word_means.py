@@ -35,10 +35,15 @@ class Patterns:
         known = [self.of[word] for word in words if word in self.of]
         if not known:
             return picture
-        height, width = picture.shape[:2]
-        change = _resized(np.sum(known, axis=0), min(height, width))
-        rows, columns = ((np.arange(n) - round((n - len(change)) / 2)) % len(change) for n in (height, width))
-        return (picture - change[np.ix_(rows, columns)]).clip(0, 255).round().astype(np.uint8)
+        return subtracted(picture, np.sum(known, axis=0))
+
+
+def subtracted(picture: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """The picture less a square change, enlarged to its middle square and repeated beyond that."""
+    height, width = picture.shape[:2]
+    change = _resized(change, min(height, width))
+    rows, columns = ((np.arange(n) - round((n - len(change)) / 2)) % len(change) for n in (height, width))
+    return (picture - change[np.ix_(rows, columns)]).clip(0, 255).round().astype(np.uint8)
 
 
 def subtract_means(pairs: Pairs) -> Pairs:

@@ -134,7 +134,20 @@ def _transformed_test(how: Countermeasure, name: str, material: Material) -> Pat
 
 
 def _countered_content(how: Countermeasure, name: str, material: Material, settings: VerifySettings) -> list[Any]:
-    return [name, None if how.setting is None else getattr(settings, how.setting)]
+    return [name, None if how.setting is None else _contents(getattr(settings, how.setting))]
+
+
+def _contents(value: str) -> str:
+    """What a setting stands for, for a hash: the bytes of a file, or of all in a folder, else the text itself."""
+    path = Path(value)
+    files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+    if not path.exists():
+        return value
+    whole = hashlib.sha256()
+    for one in files:
+        with one.open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()
 
 
 # Common to several kinds

@@ -39,7 +39,7 @@ def whole_plan(settings: VerifySettings, arms: Iterable[str]) -> Plan:
 
     Raises ValueError for a countermeasure that does not exist.
     """
-    names, left_out = chosen(settings.countermeasures), list[str]()
+    names, left_out = chosen(settings.countermeasures, set_for(settings)), list[str]()
     for name in [*names]:
         setting = COUNTERMEASURES[name.removeprefix(MATCHED)].setting
         if setting is not None and getattr(settings, setting) is None:
@@ -61,13 +61,20 @@ def _not_asked_for(names: Sequence[str]) -> Iterator[str]:
         yield f"{kind} rows that were not asked for: {', '.join(row.name for row in rows)}"
 
 
-def chosen(names: Sequence[str]) -> list[str]:
+def set_for(settings: VerifySettings) -> list[str]:
+    """The countermeasures that a setting was given for, such as the weights they need."""
+    rows = [row for row in COUNTERMEASURES.values() if row.setting is not None and row.from_setting is not None]
+    return [row.name for row in rows if row.setting and getattr(settings, row.setting) is not None]
+
+
+def chosen(names: Sequence[str], given: Sequence[str] = ()) -> list[str]:
     """Countermeasures by name, in their own order; "standard", "all" and "none" stand for several.
 
+    "standard" includes those of `given`.
     Each is followed by its matched control, clean:NAME, where that is asked for, or where more epochs are trained
     than for the clean files. What needs the clean pairs beside the published ones has no control.
     """
-    sets: dict[str, Sequence[str]] = {"standard": STANDARD, "all": tuple(COUNTERMEASURES), "none": ()}
+    sets: dict[str, Sequence[str]] = {"standard": (*STANDARD, *given), "all": tuple(COUNTERMEASURES), "none": ()}
     controls = [MATCHED + name for name, row in COUNTERMEASURES.items() if row.has_control]
     if unknown := sorted(set(names) - {*sets, *COUNTERMEASURES, *controls}):
         known = ", ".join([*sets, *COUNTERMEASURES, f"{MATCHED}NAME"])

@@ -337,6 +337,19 @@ def test_lora_starts_as_the_model_and_moves_low_rank_only(name):
         assert torch.equal(now.get(key, now.get(f"{path}.parametrizations.{last}.original")), value), key
 
 
+# EDA
+
+
+def test_eda_changes_captions_anew_at_each_step_and_no_picture():
+    model, batch = network().eval(), inputs(64)
+    defence = DEFENCES["eda"](model, SETTINGS)
+    one, other = defence.text(batch), defence.text(batch)
+    plain = model.text(model.rows(batch.captions))
+    assert not torch.equal(one, other) and not torch.equal(one, plain)
+    same = (one == plain).all(1).float().mean()
+    assert 0.2 < same < 0.9  # most captions of four tokens lose or swap one, not all
+
+
 # All of them
 
 
@@ -350,7 +363,7 @@ def scenes(count):
 
 
 @pytest.mark.parametrize("name", [name for name in DEFENCES if name and name not in PARTIAL])
-def test_every_lesson_trains_and_the_same_seed_gives_the_same_numbers(name):
+def test_every_defence_trains_and_the_same_seed_gives_the_same_numbers(name):
     pairs, test = scenes(8)
     settings = VerifySettings(attackers=("tiny-vit",), epochs=5, batch=4, size=32, device="cpu")
     runs = [list(train(pairs, test, "tiny-vit", settings, 0, steps=1, defence=name)) for _ in range(2)]

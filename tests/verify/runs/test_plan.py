@@ -37,7 +37,7 @@ def test_what_was_not_asked_for_is_said():
 def test_known_strong_attacks_without_a_row_are_named():
     missed = strong_not_run(plan(countermeasures=("none",)).rows)
     assert {"spectral-whitening", "caption-regression", "denoiser"} <= {*missed} and "webp" not in missed
-    assert strong_not_run(plan(countermeasures=("all",), vae="vae.pt").rows) == []
+    assert strong_not_run(plan(countermeasures=("all",), vae="vae.pt", recaptions="other").rows) == []
 
 
 def test_rows_are_trained_as_their_countermeasure_says():
@@ -50,6 +50,12 @@ def test_rows_that_need_weights_are_left_out_until_they_are_named():
     without, given = (plan(countermeasures=("all",), vae=vae) for vae in (None, "vae.pt"))
     assert "vae" not in names(without) and any(text == "vae: needs --vae" for text in without.left_out)
     assert "vae" in names(given) and "denoiser" in names(without)  # which only needs the clean pairs
+
+
+def test_a_setting_that_makes_a_row_asks_for_it():
+    assert "recaptioned" in names(plan(recaptions="other", mix=())) and "vae" in names(plan(vae="vae.pt"))
+    assert "recaptioned" not in names(plan(recaptions="other", countermeasures=("none",)))
+    assert "lora" not in names(plan(pretrained="weights"))  # which changes every row by itself
 
 
 @pytest.mark.parametrize(
