@@ -20,7 +20,7 @@ from common import DATA, ROOT, save, table
 from protect.clip.device import autocast_type
 from protect.settings.verify import VerifySettings
 from protect.verify.attackers.train import train
-from protect.verify.defences import LESSONS, Given, Lesson
+from protect.verify.defences import DEFENCES, Defence, StepInputs
 from protect.verify.reading.pairs import JudgedPairs, Pairs, read_judged, read_pairs
 
 TRAIN = str(DATA / "collage-64/train/00000.tar")
@@ -28,14 +28,14 @@ TEST = str(DATA / "collage-64/test")
 SIZE = 64
 
 
-class Timed(Lesson):
+class Timed(Defence):
     """Plain training that adds up how long its steps take."""
 
     seconds = 0.0
 
-    def step(self, optimizer: torch.optim.Optimizer, given: Given) -> torch.Tensor:
+    def step(self, optimizer: torch.optim.Optimizer, inputs: StepInputs) -> torch.Tensor:
         begin = perf_counter()
-        loss = super().step(optimizer, given)
+        loss = super().step(optimizer, inputs)
         Timed.seconds += perf_counter() - begin
         return loss
 
@@ -51,7 +51,7 @@ def main() -> None:
     if settings.epochs < 2:
         parser.error("--epochs: expected at least 2, the first one warms up")
     torch.set_num_threads(settings.threads)
-    LESSONS["timed"] = Timed
+    DEFENCES["timed"] = Timed
     pairs, test = read_pairs([TRAIN], SIZE, settings.pairs), read_judged([TEST], SIZE, settings.pairs)
     rows = [measure(name, pairs, test, settings) for name in settings.attackers.split(",")]
     print(table(rows))
@@ -60,9 +60,9 @@ def main() -> None:
 
 
 def measure(name: str, pairs: Pairs, test: JudgedPairs, settings: argparse.Namespace) -> dict[str, Any]:
-    recipe = VerifySettings(attackers=(name,), epochs=settings.epochs, size=SIZE, device="cpu")
+    recipe = VerifySettings(attackers=(name,), epochs=settings.epochs, size=SIZE, augment=settings.view, device="cpu")
     trained = len(pairs) // recipe.batch * recipe.batch / 1000
-    epochs = list(epochs_of(name, pairs, test, recipe, settings.view))[1:]
+    epochs = list(epochs_of(name, pairs, test, recipe))[1:]
     whole, steps, judging = (median(column) for column in zip(*epochs, strict=True))
     return {
         "attacker": name,
@@ -74,10 +74,10 @@ def measure(name: str, pairs: Pairs, test: JudgedPairs, settings: argparse.Names
 
 
 def epochs_of(
-    name: str, pairs: Pairs, test: JudgedPairs, recipe: VerifySettings, view: str
+    name: str, pairs: Pairs, test: JudgedPairs, recipe: VerifySettings
 ) -> Iterator[tuple[float, float, float]]:
     """Seconds of each epoch, of its steps, and of the judging after it."""
-    results = train(pairs, test, name, recipe, seed=0, view=view, lesson="timed")
+    results = train(pairs, test, name, recipe, seed=0, defence="timed")
     next(results)
     begin, before = perf_counter(), Timed.seconds
     for result in results:
