@@ -1,4 +1,4 @@
-"""Make protect/words/words.txt (and LICENSE.txt) from free word lists and the tokenizers' own files.
+"""Make protect/methods/parts/words/words.txt (and LICENSE.txt) from free word lists and the tokenizers' own files.
 
     python tools/make_words.py --scowl usr/share/dict/scowl --wordnet usr/share/wordnet \\
         --bert model/tokenizer.json --gpt2 gpt-3-encoder/index.js \\
@@ -23,7 +23,7 @@ from wordnet_topics import WordNet
 from protect.clip.open_clip_import import open_clip
 
 HERE = Path(__file__).parent
-WORDS = HERE.parent / "protect" / "words"
+WORDS = HERE.parent / "protect" / "methods" / "parts" / "words"
 SIZES = (10, 20, 35)  # SCOWL's grades: 35 is the vocabulary of a small dictionary
 NAME_SIZES = (10, 35, 40, 50)
 SHAPE = re.compile(r"[a-z]{3,10}")
