@@ -17,7 +17,7 @@ from protect.settings.recipe import STYLES, FitSettings, NoiseSettings, TriggerS
 from protect.settings.unlearn import ForgetSettings, UnlearnSettings
 from protect.settings.verify import VerifySettings
 
-OWN = {method.settings for method in METHODS.values()}
+OWN = tuple(dict.fromkeys(method.settings for method in METHODS.values()))  # in a fixed order
 CLASSES = (*SHARED.values(), *OWN, PublishSettings, PhotoSettings, VerifySettings, UnlearnSettings, ForgetSettings)
 NAN = float("nan")
 
