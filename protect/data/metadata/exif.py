@@ -1,6 +1,6 @@
 """EXIF: the captions in it, and the entries that are kept, named one by one."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from protect.data.metadata.tiff import ASCII, BYTE, UNDEFINED, Block, Entry
@@ -67,6 +67,16 @@ def with_caption(block: Block, caption: str, places: Collection[str]) -> Block:
         if f"{tag:04x}" in places:
             new.main[tag] = Entry(BYTE, caption.encode("utf-16-le") + b"\0\0")
     return new
+
+
+def without(block: Block, texts: Collection[str]) -> Block:
+    """A block without the entries that hold one of the texts."""
+    coded = [text.encode(form) for text in texts for form in ("utf-8", "utf-16-le", "utf-16-be")]
+
+    def silent(part: Mapping[int, Entry]) -> dict[int, Entry]:
+        return {tag: entry for tag, entry in part.items() if not any(text in entry.data for text in coded)}
+
+    return replace(block, main=silent(block.main), details=silent(block.details))
 
 
 def upright(block: Block, size: tuple[int, int]) -> Block:

@@ -6,7 +6,7 @@ docs/output.md says what happens to each kind of field.
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from io import BufferedIOBase
 
@@ -22,6 +22,7 @@ from protect.settings.publish import PhotoSettings
 
 PNG_TEXTS = ("Description", "Caption", "Title", "Comment", "ImageDescription")
 PNG_RIGHTS = ("Author", "Copyright")
+TELLING = 4  # words of a caption that is looked for in kept fields; a shorter one may be a name
 SEGMENT = 65_533  # bytes that a segment of a JPEG holds
 XMP_HEAD, IPTC_HEAD = 29, 27  # of which so many tell what it is
 
@@ -174,21 +175,36 @@ def new_metadata(old: Metadata, caption: str, size: tuple[int, int], settings: P
 def _written(
     old: Metadata, caption: str, places: list[str], size: tuple[int, int], settings: PhotoSettings
 ) -> Written:
-    block = exif.with_caption(old.exif, caption, {place[5:] for place in places if place.startswith("exif:")})
+    told = [text for text in old.captions.values() if text != caption and len(text.split()) >= TELLING]
+    block = exif.with_caption(
+        exif.without(old.exif, told), caption, {place[5:] for place in places if place.startswith("exif:")}
+    )
     block = replace(exif.upright(block, size), gps=old.gps if settings.keep_gps else {})
     if old.kind == "AVIF":  # Pillow would write a block with an orientation anew
         block.main.pop(exif.ORIENTATION, None)
     if old.kind == "TIFF":
         block.main = {tag: entry for tag, entry in block.main.items() if tag not in exif.OF_JPEG}
-    named = [place[4:] for place in places if place.startswith("xmp:")]
-    fields = {field: (caption,) for field in iptc.CAPTIONS if f"iptc:{field[1]}" in places}
+    named = {name: _without(values, told) for name, values in kept_fields(old.named, settings.keep_gps).items()}
+    credits = {field: _without(values, told) for field, values in old.credits.items()}
+    captions = {field: (caption,) for field in iptc.CAPTIONS if f"iptc:{field[1]}" in places}
+    texts = {name: text for name, text in old.texts.items() if _without((text,), told)}
     return Written(
         exif=block,
-        xmp=write_xmp(named, caption, kept_fields(old.named, settings.keep_gps), settings.opt_out),
-        iptc=iptc.write_iptc(old.credits | fields),
-        texts=old.texts | {name: caption for name in PNG_TEXTS if f"exif:text {name}" in places},
+        xmp=write_xmp(
+            [place[4:] for place in places if place.startswith("xmp:")],
+            caption,
+            {name: values for name, values in named.items() if values},
+            settings.opt_out,
+        ),
+        iptc=iptc.write_iptc({field: values for field, values in credits.items() if values} | captions),
+        texts=texts | {name: caption for name in PNG_TEXTS if f"exif:text {name}" in places},
         comment=caption.encode() if "exif:comment" in places else b"",
     )
+
+
+def _without(values: tuple[str, ...], told: Collection[str]) -> tuple[str, ...]:
+    """The values that hold none of the captions: a credit in which the caption stands too would give it away."""
+    return tuple(value for value in values if not any(text in " ".join(value.split()) for text in told))
 
 
 def kept_fields(named: Mapping[str, tuple[str, ...]], keep_gps: bool) -> dict[str, tuple[str, ...]]:

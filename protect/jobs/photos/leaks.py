@@ -44,7 +44,7 @@ def _photo_leaks(entry: Entry, records: Mapping[str, PhotoRecord], source: Path 
     kind = kind_of(data[:HEAD])
     scan = Scan(entry.name, originals)
     yield from scan.member(entry.name, NAMES.get(kind, f"photo.{kind.lower()}"), data, is_main=True)
-    for name in entry.sidecars:
+    for name in sorted(set(entry.sidecars) - set(entry.borrowed)):  # those hold another photo's caption
         ending = name.rpartition(".")[2]
         yield from scan.member(entry.name, f"photo.{ending}", entry.path.with_name(name).read_bytes())
     yield from scan.finish()
