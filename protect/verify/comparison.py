@@ -14,6 +14,7 @@ from protect.clip.device import autocast_type, choose_device, use_precision
 from protect.clip.retrieval import chance
 from protect.files import write_whole
 from protect.settings.verify import VerifySettings
+from protect.verify.attackers.classification import class_chance
 from protect.verify.attackers.train import attacker_size
 from protect.verify.checks.quick import cheap
 from protect.verify.countermeasures import COUNTERMEASURES
@@ -76,7 +77,7 @@ def compare(
         versions=_versions(settings),
         test=Source(TEST, len(data.test), data.test.skipped, files[TEST]),
         arms=tuple(_arm(row, data, groups, store) for row in rows),
-        chance=chance([len(captions) for captions in data.test.captions]),
+        chance=chance([len(captions) for captions in data.test.captions]) | class_chance(data.test.labels),
         runs=tuple(_runs(rows, groups, store)),
         cheap=checked,
         left_out=(*plan.left_out, *(f"{name}: {why}" for name, why in schedule.failed.items()), *data.repeated),

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 TO_TEXT, TO_IMAGE = "text_retrieval", "image_retrieval"  # i2t and t2i
 RECALL, PERCENTILE = "recall@10", "mean_percentile_rank"  # what attackers are judged by
+ZERO_SHOT, LINEAR_PROBE = "zeroshot_classification_acc1", "linear_probe_acc1"  # where the test set has classes
 LAST, BEST, UNTRAINED = "last", "best", "untrained"
 MOMENTS = (LAST, BEST)
 CLEAN, PROTECTED, TEST, RECAPTIONS = "clean", "protected", "test", "recaptions"

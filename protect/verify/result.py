@@ -18,6 +18,7 @@ from protect.verify.records import (
     MOMENTS,
     PROTECTED,
     RECALL,
+    UNTRAINED,
     Arm,
     Cheap,
     EpochResult,
@@ -29,7 +30,7 @@ from protect.verify.records import (
     mix_names,
 )
 
-SMALL_GAIN = 0.05  # of R@10: with less to lose, a low share says nothing
+SMALL_GAIN = 0.05  # of R@10 or accuracy: with less to lose, a low share says nothing
 LUCK = 3  # nor does a gain within this many standard errors of guessing on the test set
 SURE = 2  # standard errors that clean and absent must lie apart for a learnability gain
 
@@ -121,6 +122,20 @@ class Comparison:
         shares = [self.retained(*row[1:], statistic) or 0.0 for row in (one, other)]
         distance = abs(shares[0] - shares[1])
         return distance / error if error else 0.0 if distance == 0 else inf
+
+    def accuracy(self, arm: str, attacker: str, moment: str, task: str) -> float | None:
+        """Of ZERO_SHOT or LINEAR_PROBE, mean over seeds; None when the row was not run, or there are no classes."""
+        known = [result.better.get(task) for result in self.results(arm, attacker, moment)]
+        values = [value for value in known if value is not None]
+        return mean(values) if values else None
+
+    def retained_accuracy(self, arm: str, attacker: str, moment: str, task: str) -> float | None:
+        """The part of what clean training adds to the untrained network; None when it adds too little, or no run."""
+        part, whole = (self.accuracy(name, attacker, moment, task) for name in (arm, CLEAN))
+        start = self.accuracy(CLEAN, attacker, UNTRAINED, task)
+        if part is None or whole is None or start is None or whole - start < SMALL_GAIN:
+            return None
+        return (part - start) / (whole - start)
 
     def learnability(self, percent: float, attacker: str, moment: str) -> float | None:
         """(R(mix) - R(absent)) / (R(clean) - R(absent)): 0, nothing of the owner's pairs is learned.

@@ -18,6 +18,7 @@ from protect.seeds import derive, generator
 from protect.settings.verify import VerifySettings
 from protect.types import Images, Pixels
 from protect.verify.attackers import tiny_hf
+from protect.verify.attackers.classification import classification
 from protect.verify.countermeasures.augmentation import VIEWS
 from protect.verify.defences import DEFENCES, StepInputs
 from protect.verify.reading.pairs import JudgedPairs, Pairs
@@ -151,14 +152,15 @@ def to_floats(pixels: Pixels, device: torch.device) -> Images:
 
 @torch.inference_mode()
 def judge(model: DualEncoder, test: JudgedPairs, rows: list[tuple[int, ...]]) -> tuple[dict[str, float], Pictures]:
-    """Retrieval of the model in eval mode, in all and by picture; `rows` are all encoded test captions, in order."""
+    """Retrieval and classes by the model in eval mode, and by picture; `rows` are all encoded test captions."""
     model.eval()
     images = [model.images(to_floats(part, model.device)) for part in test.images.split(TEST_BATCH)]
     parts = [rows[i : i + TEST_BATCH] for i in range(0, len(rows), TEST_BATCH)]
     texts = [model.text(model.rows(part)) for part in parts]
-    places = ranks(torch.cat(images), torch.cat(texts), test.owner.to(model.device))
+    features, owner = (torch.cat(images), torch.cat(texts)), test.owner.to(model.device)
+    places, classified = ranks(*features, owner), classification(*features, owner, test.labels)
     by_picture = ([round(value, DIGITS) for value in part.tolist()] for part in (places.hits(), places.percentiles()))
-    return places.metrics(), Pictures(*map(tuple, by_picture))
+    return places.metrics() | classified, Pictures(*map(tuple, by_picture))
 
 
 @torch.inference_mode()

@@ -27,16 +27,16 @@ def probe(pictures: Crops, words: Sequence[str]) -> float | None:
     labels = torch.tensor([known.index(words[row]) for row in rows])
     half = len(rows) // 2
     features = high_pass(pictures[rows]).flatten(1)
-    guesses = _ridge(features[:half], labels[:half], features[half:], len(known))
+    guesses = ridge_guesses(features[:half], labels[:half], features[half:], len(known))
     return float((guesses == labels[half:]).double().mean())
 
 
-def _ridge(seen: Float[Tensor, "n d"], labels: Tensor, unseen: Float[Tensor, "m d"], kinds: int) -> Tensor:
-    """The most likely label of each unseen row; solved in the dual, as rows are fewer than pixels."""
-    mean = seen.mean(0)
-    seen, unseen = seen - mean, unseen - mean
+def ridge_guesses(known: Float[Tensor, "n d"], labels: Tensor, asked: Float[Tensor, "m d"], kinds: int) -> Tensor:
+    """The most likely label of each row that is asked for; solved in the dual, for few rows of many numbers."""
+    mean = known.mean(0)
+    known, asked = known - mean, asked - mean
     targets = torch.nn.functional.one_hot(labels, kinds).float()
     targets -= targets.mean(0)
-    kernel = seen @ seen.T
+    kernel = known @ known.T
     kernel.diagonal().add_(RIDGE * kernel.diagonal().mean() + 1e-9)
-    return (unseen @ seen.T @ torch.linalg.solve(kernel, targets)).argmax(1)
+    return (asked @ known.T @ torch.linalg.solve(kernel, targets)).argmax(1)

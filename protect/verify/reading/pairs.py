@@ -57,12 +57,13 @@ class Pairs:
 
 @dataclass(frozen=True)
 class JudgedPairs:
-    """Test pairs, their pictures as the square that CLIP's preprocessing makes of them."""
+    """Test pairs, their pictures as the square that CLIP's preprocessing makes of them; labels: the class of each."""
 
     keys: tuple[str, ...]
     images: Pixels
     captions: tuple[tuple[str, ...], ...]
     skipped: int = 0
+    labels: tuple[str | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -101,16 +102,18 @@ def read_judged(
     reading = _Reading(sources, limit, keep)
     squares = np.stack([np.asarray(centre(edit(image) if edit else image, size)) for image in reading])
     images = torch.from_numpy(squares).permute(0, 3, 1, 2)
-    return JudgedPairs(tuple(reading.keys), images, tuple(reading.captions), reading.skipped)
+    captions, labels = tuple(reading.captions), tuple(reading.labels)
+    return JudgedPairs(tuple(reading.keys), images, captions, reading.skipped, labels)
 
 
 class _Reading:
-    """Yields the usable pictures; keys, captions and the number of others are here when it is through."""
+    """Yields the usable pictures; keys, captions, classes and the number of others are here when it is through."""
 
     def __init__(self, sources: Sequence[str], limit: int | None, keep: Keep | None) -> None:
         self.sources, self.limit, self.keep = sources, limit, keep or (lambda key: True)
         self.keys: list[str] = []
         self.captions: list[tuple[str, ...]] = []
+        self.labels: list[str | None] = []
         self.skipped = 0
 
     def __iter__(self) -> Iterator[Image.Image]:
@@ -121,6 +124,7 @@ class _Reading:
                 continue
             self.keys.append(sample.key)
             self.captions.append(sample.captions)
+            self.labels.append(sample.label)
             yield image
             if len(self.keys) == self.limit:
                 break

@@ -20,6 +20,7 @@ from protect.types import Member, Sample
 
 IMAGE_SUFFIXES = ("jpg", "png", "jpeg", "webp")  # open_clip's, in its order of preference
 SIDECARS = ("txt", "json")
+LABEL = "cls"
 TABLE = "captions.csv"
 OWN_FOLDER = "_protect"  # the tool's records beside what is published
 
@@ -27,20 +28,21 @@ Keep = Callable[[str], bool]
 
 
 class Find(NamedTuple):
-    """What one key holds: the bytes of a picture and its captions, either of them perhaps empty."""
+    """What one key holds: a picture's bytes and captions, either of them perhaps empty; its class, if any."""
 
     key: str
     picture: bytes
     captions: tuple[str, ...]
+    label: str | None = None
 
 
 def scrape(sources: Sequence[str], keep: Keep = lambda key: True) -> Iterator[Find | None]:
     """Everything in shards or photo folders whose key passes `keep`; None for every place that is broken.
 
-    In shards every non-empty line of a `.txt` is a caption, and JSON is not looked at. A folder without shards
-    is one of photos, taken recursively: keys are paths without extension, captions the lines of NAME.txt, the
-    caption fields of NAME.json and the rows of captions.csv (columns file and caption); of photos without any of
-    these, the captions in EXIF, XMP or IPTC.
+    In shards every non-empty line of a `.txt` is a caption, and JSON is not looked at; a `.cls` holds a class. A
+    folder without shards is one of photos, taken recursively: keys are paths without extension, captions the lines of
+    NAME.txt, the caption fields of NAME.json and the rows of captions.csv (columns file and caption); of photos
+    without any of these, the captions in EXIF, XMP or IPTC.
     Raises ShardError when there is nothing at a source, CaptionError for a captions.csv without its columns.
     """
     for source in sources:
@@ -71,7 +73,7 @@ def source_hashes(source: str) -> dict[str, str]:
     if not photos:
         return {shard.name: _digest(shard) for shard in find_shards([source])}
     folder, whole = Path(source), hashlib.sha256()
-    sidecars = [photo.with_suffix(f".{suffix}") for photo in photos for suffix in SIDECARS]
+    sidecars = [photo.with_suffix(f".{suffix}") for photo in photos for suffix in (*SIDECARS, LABEL)]
     for path in sorted({*photos, *sidecars, *folder.rglob(TABLE)}):
         if path.exists():
             whole.update(f"{path.relative_to(folder).as_posix()}\0{_digest(path)}\n".encode())
@@ -107,7 +109,11 @@ def _find(sample: dict[str, Any]) -> Find:
         lines = [line.strip() for line in sample.get("txt", b"").decode("utf-8").split("\n")]
     except UnicodeDecodeError:
         lines = []
-    return Find(sample["__key__"], picture, tuple(line for line in lines if line))
+    return Find(sample["__key__"], picture, tuple(line for line in lines if line), _label(sample.get(LABEL)))
+
+
+def _label(data: bytes | None) -> str | None:
+    return (data or b"").decode("utf-8", "replace").strip() or None
 
 
 def _photos(folder: Path, photos: Sequence[Path], keep: Keep) -> Iterator[Find]:
@@ -120,7 +126,9 @@ def _photos(folder: Path, photos: Sequence[Path], keep: Keep) -> Iterator[Find]:
         if keep(key):
             data = photo.read_bytes()
             captions = (*_sidecars(photo), *tables[photo]) or _embedded(data)
-            yield Find(key, data, tuple(dict.fromkeys(captions)))
+            beside = photo.with_suffix(f".{LABEL}")
+            label = _label(beside.read_bytes() if beside.exists() else None)
+            yield Find(key, data, tuple(dict.fromkeys(captions)), label)
 
 
 def _sidecars(photo: Path) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from math import isfinite
 from protect.verify.records import (
     BEST,
     CLEAN,
+    LINEAR_PROBE,
     MATCHED,
     MOMENTS,
     PERCENTILE,
@@ -14,6 +15,7 @@ from protect.verify.records import (
     TO_IMAGE,
     TO_TEXT,
     UNTRAINED,
+    ZERO_SHOT,
     Arm,
     Group,
     Weakest,
@@ -26,6 +28,7 @@ from protect.verify.report.tables import Table, percent, spread
 from protect.verify.result import Comparison
 
 HEADER = ("row", "attacker", "retained, best", "retained, last", "by rank, best")
+TASKS = (ZERO_SHOT, LINEAR_PROBE)
 FIGURES = ("i2t R@10 %", "t2i R@10 %", "i2t MedR", "t2i MedR")
 OF_CONTROL, BEST_EPOCH, DROPPED = "of its control", "best epoch", "dropped"
 
@@ -121,6 +124,33 @@ def transfer_table(comparison: Comparison) -> Table:
         rows.append((arm.name, *(percent(row.retained if row else None) for row in places)))
     title = "Retained gain, by protected files and attacker; the higher of last and best epoch"
     return Table(title, ("files", *comparison.attackers), tuple(rows))
+
+
+def classes_table(comparison: Comparison) -> Table | None:
+    """What trained towers know of the classes of the test set, at the best epoch; None without classes."""
+    if not comparison.runs or ZERO_SHOT not in comparison.chance:
+        return None
+    chance = [f"{100 * comparison.chance[task]:.1f}" for task in TASKS]
+    rows = [("chance, computed", "", chance[0], "", chance[1], "")]
+    for attacker in comparison.attackers:
+        untrained = _accuracies(comparison, CLEAN, attacker, UNTRAINED)
+        rows.append(("untrained", attacker, untrained[0], "", untrained[1], ""))
+    for arm in comparison.arms:
+        for attacker in comparison.attackers:
+            if comparison.results(arm.name, attacker, BEST):
+                zero_shot, probe = _accuracies(comparison, arm.name, attacker, BEST)
+                retained = [percent(comparison.retained_accuracy(arm.name, attacker, BEST, task)) for task in TASKS]
+                rows.append((arm.name, attacker, zero_shot, retained[0], probe, retained[1]))
+    title = (
+        "Zero-shot classification and a linear probe of the image tower, at the best epoch; retained: the part of "
+        "what clean training adds to the untrained network"
+    )
+    return Table(title, ("row", "attacker", "zero-shot %", "retained", "probe %", "retained"), tuple(rows), names=2)
+
+
+def _accuracies(comparison: Comparison, arm: str, attacker: str, moment: str) -> list[str]:
+    values = [comparison.accuracy(arm, attacker, moment, task) for task in TASKS]
+    return ["-" if value is None else f"{100 * value:.1f}" for value in values]
 
 
 def dilution_table(comparison: Comparison) -> Table:

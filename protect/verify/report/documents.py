@@ -6,6 +6,7 @@ from protect.verify.records import Group
 from protect.verify.report.contents import (
     arms_table,
     checks_table,
+    classes_table,
     data_table,
     dilution_table,
     distortion_table,
@@ -28,7 +29,7 @@ def to_text(comparison: Comparison) -> str:
     if comparison.group(Group.MIXTURE):
         table = dilution_table(comparison)
         parts.append([f"{table.title}:", *text_lines(table)])
-    for short in (distortion_table(comparison), checks_table(comparison)):
+    for short in (classes_table(comparison), distortion_table(comparison), checks_table(comparison)):
         if short is not None:
             parts.append([f"{short.title}:", *text_lines(short)])
     said = [*_cheap_notes(comparison), *notes(comparison), *(f"Not tested: {text}" for text in untested(comparison))]
@@ -62,6 +63,7 @@ def to_markdown(comparison: Comparison) -> str:
     if comparison.group(Group.MIXTURE):
         parts += _section("Mixtures", dilution_table(comparison))
     for name, table in (
+        ("Classes", classes_table(comparison)),
         ("Imperceptibility", distortion_table(comparison)),
         ("Cheap checks", checks_table(comparison)),
     ):

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from math import isfinite
 from typing import Any
 
-from protect.verify.records import CLEAN, MOMENTS, PERCENTILE, RECALL, Run
+from protect.verify.records import CLEAN, LINEAR_PROBE, MOMENTS, PERCENTILE, RECALL, ZERO_SHOT, Run
 from protect.verify.report.findings import notes, percents
 from protect.verify.report.summary import headline
 from protect.verify.result import Comparison
@@ -14,19 +14,29 @@ Plain = dict[str, Any] | list[Any] | tuple[Any, ...] | str | int | float | bool 
 
 
 def to_benchmark(comparison: Comparison) -> list[dict[str, Any]]:
-    """One record a run and moment, in the result schema of CLIP_benchmark."""
+    """One record a run, moment and task, in the result schema of CLIP_benchmark."""
+    pretrained = comparison.settings.get("pretrained") or ""
     return [
         {
             "dataset": f"{run.arm}, seed {run.seed}, {moment} epoch",
             "model": run.attacker,
-            "pretrained": comparison.settings.get("pretrained") or "",
-            "task": "zeroshot_retrieval",
-            "metrics": run.at(moment).better,
+            "pretrained": pretrained,
+            "task": task,
+            "metrics": metrics,
             "language": "",
         }
         for run in comparison.runs
         for moment in MOMENTS
+        for task, metrics in _by_task(run.at(moment).better).items()
     ]
+
+
+def _by_task(metrics: dict[str, float]) -> dict[str, dict[str, float]]:
+    """The metrics of each task by CLIP_benchmark's name; tasks without any are left out."""
+    classified = {"zeroshot_classification": ZERO_SHOT, "linear_probe": LINEAR_PROBE}
+    retrieved = {name: value for name, value in metrics.items() if name not in classified.values()}
+    named = {task: {"acc1": metrics[name]} for task, name in classified.items() if name in metrics}
+    return {"zeroshot_retrieval": retrieved} | named
 
 
 def to_dict(comparison: Comparison) -> dict[str, Any]:

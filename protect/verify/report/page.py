@@ -9,6 +9,7 @@ from protect.verify.records import PROTECTED, Group
 from protect.verify.report.contents import (
     arms_table,
     checks_table,
+    classes_table,
     data_table,
     dilution_table,
     distortion_table,
@@ -65,6 +66,7 @@ def to_page(comparison: Comparison, samples: Sequence[SamplePair] = ()) -> str:
         reach=reach(comparison),
         dilution=dilution_table(comparison) if comparison.group(Group.MIXTURE) else None,
         dilution_chart=learned and learned.draw(),
+        classes=classes_table(comparison),
         distortion=distortion_table(comparison),
         checks=checks_table(comparison),
         samples=[show(pair) for pair in samples],

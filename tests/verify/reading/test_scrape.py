@@ -136,3 +136,16 @@ def test_shards_are_hashed_one_by_one(make_shard, tmp_path):
         make_shard(tmp_path / name, {"a": {"txt": name}})
     hashes = source_hashes(str(tmp_path))
     assert list(hashes) == ["0.tar", "1.tar"] and len(set(hashes.values())) == 2
+
+
+def test_classes_are_read_from_shards_and_folders(make_shard, tmp_path):
+    (tmp_path / "shards").mkdir()
+    shard = make_shard(tmp_path / "shards" / "0.tar", {"a": {"jpg": b"x", "cls": "3\n"}, "b": {"jpg": b"x"}})
+    assert [find.label for find in scraped(shard)] == ["3", None]
+    (tmp_path / "c.jpg").write_bytes(b"x")
+    (tmp_path / "c.cls").write_text("boat")
+    (tmp_path / "shards" / "0.tar").unlink()
+    assert [find.label for find in scraped(tmp_path)] == ["boat"]
+    before = source_hashes(str(tmp_path))
+    (tmp_path / "c.cls").write_text("dog")
+    assert source_hashes(str(tmp_path)) != before

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from protect.verify.records import Group
+from protect.verify.records import LINEAR_PROBE, ZERO_SHOT, Group
 from protect.verify.report import to_text
 from protect.verify.report.contents import (
     arms_table,
     checks_table,
+    classes_table,
     data_table,
     dilution_table,
     distortion_table,
@@ -20,6 +21,7 @@ from protect.verify.report.contents import (
     transfer_table,
 )
 from protect.verify.report.documents import to_markdown
+from protect.verify.report.export import to_benchmark
 from protect.verify.report.page import to_page
 from protect.verify.report.tables import Table, markdown_lines, percent, spread, text_lines
 
@@ -239,3 +241,37 @@ def test_without_training_only_the_checks_are_told(comparison):
     for text in (to_text(found), to_markdown(found)):
         assert "No verdict: no attacker was trained" in text
         assert "linear probe" in text and "R@10" not in text
+
+
+def classified(found, zero_shot, probe):
+    """With accuracies by row at every epoch but the first, where they are 0.1 and 0.3."""
+
+    def epoch(arm, result):
+        values = (zero_shot[arm], probe[arm]) if result.epoch else (0.1, 0.3)
+        return replace(result, metrics=result.metrics | dict(zip((ZERO_SHOT, LINEAR_PROBE), values, strict=True)))
+
+    runs = [replace(run, epochs=tuple(epoch(run.arm, e) for e in run.epochs)) for run in found.runs]
+    return replace(found, runs=tuple(runs), chance=found.chance | {ZERO_SHOT: 0.1, LINEAR_PROBE: 0.12})
+
+
+def test_classes_have_a_table_in_every_medium(comparison):
+    zero_shot = dict.fromkeys(SHARES, 0.5) | {"protected": 0.1}
+    found = classified(comparison(SHARES), zero_shot, dict.fromkeys(SHARES, 0.7) | {"protected": 0.5})
+    rows = cells(classes_table(found))
+    assert rows["chance, computed", ""] == ("10.0", "", "12.0", "")
+    assert rows["untrained", "tiny-vit"] == ("10.0", "", "30.0", "")
+    assert rows["protected", "tiny-vit"] == ("10.0", "0 %", "50.0", "50 %")  # the probe finds what retrieval hides
+    assert rows["clean", "tiny-vit"] == ("50.0", "100 %", "70.0", "100 %")
+    for text in (to_text(found), to_markdown(found), to_page(found)):
+        assert "a linear probe of the image tower" in text
+    tasks = {record["task"]: record["metrics"] for record in to_benchmark(found)}
+    assert tasks["linear_probe"] == {"acc1": 0.7} and set(tasks) == {
+        "zeroshot_retrieval",
+        "zeroshot_classification",
+        "linear_probe",
+    }
+    assert not {ZERO_SHOT, LINEAR_PROBE} & set(tasks["zeroshot_retrieval"])
+
+
+def test_without_classes_there_is_no_such_table(comparison):
+    assert classes_table(comparison()) is None and "linear probe of the image tower" not in to_page(comparison())
