@@ -6,7 +6,6 @@ originals, is a list in the private folder, with small pictures beside it: a pag
 
 import base64
 import hashlib
-import io
 import json
 import math
 import os
@@ -16,19 +15,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from PIL import Image
-
 from protect.data.file_types import HEAD, MOVIE_NAMES, PICTURE_NAMES, RAW_NAMES, kind_of
-from protect.data.images import Jpeg
-from protect.data.photo_files import read_still
-from protect.data.pictures import shown
 from protect.files import HOME, write_whole
 from protect.jobs.photos.records import PhotoRecord
+from protect.jobs.photos.small import SMALL, small_picture
 
 PAGE = "gallery.html"
 FOLDER = f"{HOME}/private/gallery"
 LIST = "photos.js"
-SMALL, LARGE = 480, 2400  # longest side of the small pictures, and of copies of what browsers do not show
+LARGE = 2400  # longest side of copies of what browsers do not show
 SHOWN = ("JPEG", "PNG", "WEBP", "AVIF")
 MOST_PIXELS = 60_000_000  # larger files are shown as copies: a browser would need gigabytes
 PHOTO_NAMES = PICTURE_NAMES | RAW_NAMES | MOVIE_NAMES
@@ -41,7 +36,7 @@ def write_gallery(out: Path, source: Path, records: Iterable[PhotoRecord]) -> Pa
     """
     folder = _folder(out)
     known = [record for record in records if record.status != "skipped" or _is_photo(record.name)]
-    photos = [_photo(record) | make_pictures(out, source, record) for record in known]
+    photos = [record_as_shown(record, record.name) | make_pictures(out, source, record) for record in known]
     kept = {name for photo in photos for name in (photo.get("small"), *photo.get("views", ()))} | {LIST}
     for path in folder.iterdir():
         if path.name not in kept:
@@ -59,13 +54,21 @@ def write_gallery(out: Path, source: Path, records: Iterable[PhotoRecord]) -> Pa
     return out / PAGE
 
 
-def page() -> str:
-    """The page with its style and script inside; its policy lets it load pictures and its list, nothing else."""
-    parts = files("protect.jobs.photos") / "page"
-    html, style, script = ((parts / f"gallery.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
+def page(folder: str = FOLDER) -> str:
+    """The page with its style and script inside; its policy lets it load pictures and its list, nothing else.
+
+    `folder` is that of the list, seen from the page.
+    """
+    html, style, *scripts = map(page_part, ("gallery.html", "gallery.css", "shared.js", "gallery.js"))
+    script = "".join(scripts)
     html = html.replace("STYLE_HASH", _hash(style)).replace("SCRIPT_HASH", _hash(script))
-    html = html.replace("DATA", f"{FOLDER}/{LIST}")
+    html = html.replace("DATA", f"{folder}/{LIST}")
     return html.replace("<style>STYLE<", f"<style>{style}<").replace("<script>SCRIPT<", f"<script>{script}<")
+
+
+def page_part(name: str) -> str:
+    """The text of a file that the page is made of."""
+    return (files("protect.jobs.photos") / "page" / name).read_text("utf-8")
 
 
 def make_pictures(out: Path, source: Path, record: PhotoRecord) -> dict[str, Any]:
@@ -86,7 +89,7 @@ def make_pictures(out: Path, source: Path, record: PhotoRecord) -> dict[str, Any
             views = []
         for path, name, longest in wanted:
             if not _is_newer(folder / name, written):
-                write_whole(folder / name, _smaller(path, longest), mode=0o600)
+                write_whole(folder / name, small_picture(path, longest, MOST_PIXELS * 10), mode=0o600)
     except Exception:  # a file that was changed since, or no decoder: parsers raise nearly anything
         return {}
     return {"small": small} | ({"views": views} if views else {})
@@ -99,11 +102,11 @@ def _folder(out: Path) -> Path:
     return folder
 
 
-def _photo(record: PhotoRecord) -> dict[str, Any]:
-    """A record as the page reads it; what is empty is left out."""
+def record_as_shown(record: PhotoRecord, name: str) -> dict[str, Any]:
+    """A record as the page reads it, its file called `name`; what is empty is left out."""
     values = {
-        "name": _readable(record.name),
-        "path": quote(os.fsencode(record.name)),
+        "name": _readable(name),
+        "path": quote(os.fsencode(name)),
         "status": record.status,
         "reason": _readable(record.reason),
         "former": _readable(record.caption_before) if record.caption != record.caption_before else "",
@@ -130,26 +133,6 @@ def _is_shown(path: Path, record: PhotoRecord) -> bool:
 def _is_newer(made: Path, photo: Path) -> bool:
     """By the time the photo was written, which its own time does not tell: that is its original's."""
     return made.exists() and made.stat().st_mtime_ns >= photo.stat().st_ctime_ns
-
-
-def _smaller(path: Path, longest: int) -> bytes:
-    """An upright JPEG of the picture in a file, in its own colours."""
-    with path.open("rb") as file:
-        if kind_of(file.read(HEAD)) == "JPEG" and longest == SMALL:  # a protected file: upright already
-            file.seek(0)
-            image: Image.Image = Jpeg(file)
-            image.draft("RGB", (longest, longest))
-            image.load()
-            icc = image.info.get("icc_profile")
-        else:
-            still = read_still(path, MOST_PIXELS * 10)
-            image, icc = still.image, still.icc
-    small = shown(image)
-    small.thumbnail((longest, longest))
-    buffer = io.BytesIO()
-    profile = icc if icc and icc[16:20] == b"RGB " else None
-    small.save(buffer, "JPEG", quality=82 if longest == SMALL else 95, icc_profile=profile)
-    return buffer.getvalue()
 
 
 def _way(source: Path, out: Path) -> str:

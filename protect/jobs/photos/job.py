@@ -6,11 +6,12 @@ import json
 import os
 import time
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from protect import __version__
 from protect.data.caption_lists import read_list
@@ -31,6 +32,8 @@ Report = Callable[[PhotoRecord, bool], None]  # the record of a file, and whethe
 COUNTED = 500  # photos whose captions show which words are frequent: heads of files, a second or so
 FEW = 20  # captions
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # what one photo meets, the next one meets too
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -95,12 +98,22 @@ def count_words(source: Path, out: Path, settings: PhotoSettings, listed: Mappin
     """
     photos = [entry for entry in walk(source, avoid=out.resolve()) if entry.kind == "photo"]
     captions = []
-    for entry in photos[:: -(-len(photos) // COUNTED) or 1]:
+    for entry in evenly(photos, COUNTED):
         with suppress(Exception):  # the run says so by name
             head = read_head(entry.path, settings.max_pixels)
-            text = find_caption(entry, head, listed, settings.caption_from, sidecar_texts(entry)).text
-            captions += [(text,)] if text else []
-    return Vocabulary.of(captions) if len(captions) >= FEW else Vocabulary(0, {})
+            captions.append(find_caption(entry, head, listed, settings.caption_from, sidecar_texts(entry)).text)
+    return word_counts(captions)
+
+
+def word_counts(captions: Iterable[str]) -> Vocabulary:
+    """How many of the captions have each word; empty ones do not count, and of too few nothing is known."""
+    texts = [(caption,) for caption in captions if caption]
+    return Vocabulary.of(texts) if len(texts) >= FEW else Vocabulary(0, {})
+
+
+def evenly(items: Sequence[T], most: int) -> Sequence[T]:
+    """At most so many of the items, drawn at even distances."""
+    return items[:: -(-len(items) // most) or 1]
 
 
 def protect_photos(job: PhotoJob, report: Report = lambda record, fresh: None) -> dict[str, PhotoRecord]:

@@ -14,7 +14,6 @@ from PIL import Image
 from protect.jobs.photos.gallery import FOLDER, LIST, PAGE, make_pictures, page, write_gallery
 from protect.jobs.photos.records import PhotoRecord
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 EVIL = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 NAMES = {  # every kind of name that must be found again
     "plain": "a.jpg",
@@ -171,18 +170,6 @@ def test_policy_allows_nothing_from_elsewhere():
 
 
 # ---- in a browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 class Seen:

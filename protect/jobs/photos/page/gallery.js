@@ -1,5 +1,3 @@
-"use strict";
-
 const CHUNK = 60;
 const MODES = { split: "Slider", "only-before": "Before", "only-after": "After", difference: "Difference" };
 const ZOOMS = { whole: "Fit", actual: "1:1" };
@@ -17,19 +15,10 @@ const ORDERS = {
   name: (a, b) => byName(a.name, b.name),
   changed: (a, b) => (a.ssim ?? 2) - (b.ssim ?? 2) || byName(a.name, b.name),
 };
-const $ = (id) => document.getElementById(id);
 const state = { filter: "all", shown: [], drawn: 0, open: -1, mode: "split", zoom: "whole" };
 
 function attention(photo) {
   return photo.status === "failed" ? 0 : photo.status === "skipped" ? 1 : photo.lowered || photo.reason ? 2 : 3;
-}
-
-function make(tag, properties = {}, ...children) {
-  const { class: name, ...others } = properties;
-  const element = Object.assign(document.createElement(tag), others);
-  if (name) element.className = name;
-  element.append(...children.filter((child) => child !== ""));
-  return element;
 }
 
 // ---- the grid
@@ -50,6 +39,10 @@ function start() {
     button.onclick = () => { state.filter = key; list(); };
     $("filters").append(button);
   }
+  if (PHOTOS.alone) { // without originals there is nothing to compare, and nothing private
+    state.mode = "only-after";
+    $("modes").hidden = $("private").hidden = true;
+  }
   choices($("modes"), MODES, (mode) => { state.mode = mode; look(); });
   choices($("zooms"), ZOOMS, (zoom) => zoomTo(zoom));
   $("summary").textContent = summary();
@@ -65,15 +58,6 @@ function summary() {
   for (const status of ["skipped", "failed"]) if (count(status)) parts.push(`${count(status).toLocaleString()} ${status}`);
   const left = count("skipped") + count("failed");
   return parts.join(", ") + (left ? ". What was skipped or failed is not in this folder." : ".");
-}
-
-function choices(group, labels, choose) {
-  for (const [key, label] of Object.entries(labels)) {
-    const button = make("button", { type: "button" }, label);
-    button.dataset.key = key;
-    button.onclick = () => choose(key);
-    group.append(button);
-  }
 }
 
 function list() {
@@ -131,31 +115,6 @@ function figure(value, digits) {
   return value === undefined ? "\u2013" : value.toFixed(digits);
 }
 
-function copier(photo, name = "") {
-  const button = make("button", { type: "button", class: `copy ${name}` }, name ? "Copy the text to post" : "Copy text");
-  const label = button.textContent;
-  button.onclick = async () => {
-    const done = await copy(photo.caption, button);
-    button.textContent = done ? "Copied \u2713" : "Select it and copy";
-    setTimeout(() => { button.textContent = label; }, 1600);
-  };
-  return button;
-}
-
-async function copy(text, near) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const area = make("textarea", { value: text });
-    near.after(area); // inside an open dialog only its own elements can be selected
-    area.select();
-    const done = document.execCommand("copy");
-    area.remove();
-    return done;
-  }
-}
-
 // ---- one photo: before, after, difference
 
 function view(index) {
@@ -184,6 +143,8 @@ function load(photo) {
   const after = photo.views ? PHOTOS.private + photo.views[1] : photo.path;
   const absent = (what) => { $("trouble").textContent = what; $("trouble").hidden = false; };
   $("after").onerror = () => absent("The protected picture cannot be shown: it was moved, or this browser cannot read it.");
+  $("after").src = after;
+  if (PHOTOS.alone) return;
   $("before").onerror = () => {
     if (!photo.views && $("before").src !== PHOTOS.elsewhere + photo.path) {
       $("before").src = PHOTOS.elsewhere + photo.path;
@@ -192,7 +153,6 @@ function load(photo) {
     absent(`The original cannot be shown: it is not at ${PHOTOS.source}/${photo.name} any more, or this browser cannot read it.`);
   };
   $("before").src = before;
-  $("after").src = after;
 }
 
 function look() {
