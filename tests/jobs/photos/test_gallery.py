@@ -281,13 +281,13 @@ def test_files_that_need_attention_come_first(gallery, see):
     failed, skipped = PhotoRecord("z.jpg", "failed", "damaged"), PhotoRecord("y.gif", "skipped", "a GIF")
     seen = see(gallery(record("b10.jpg"), record("b9.jpg"), record("x.jpg", lowered=True), skipped, failed))
     names = seen.page.locator(".card .name")
-    assert names.all_inner_texts() == ["z.jpg", "y.gif", "x.jpg", "b9.jpg", "b10.jpg"]
+    assert names.all_text_contents() == ["z.jpg", "y.gif", "x.jpg", "b9.jpg", "b10.jpg"]
     assert "damaged" in seen.page.locator(".card").first.inner_text()
     seen.page.get_by_role("button", name="Needs attention").click()
     assert names.count() == 3
     seen.page.get_by_role("button", name="All").click()
     seen.page.get_by_label("Search names and captions").fill("POST b9")
-    assert names.all_inner_texts() == ["b9.jpg"]
+    assert names.all_text_contents() == ["b9.jpg"]
     seen.page.get_by_label("Search names and captions").fill("nowhere")
     assert seen.page.get_by_text("Nothing matches.").is_visible()
 

@@ -101,7 +101,7 @@ def test_from_dropping_a_folder_to_the_zip(see, folder, address, tmp_path):
     page.locator("#folder").set_input_files(folder)
     seen.wait_for("#photos .card.ready", 20)
     seen.wait_for("#problems .card", 2)
-    problems = page.locator("#problems").inner_text()
+    problems = page.locator("#problems").text_content()
     assert "damage" in problems and f"at most {MOST_PIXELS} pixels, found 200x150" in problems
     assert page.locator("#problems").bounding_box()["y"] < page.locator("#photos").bounding_box()["y"]
 
@@ -204,7 +204,7 @@ def test_files_are_dropped_on_the_page(see):
         document.querySelector("#zone").dispatchEvent(event);
     }""")
     seen.wait_for("#problems .card", 1)
-    assert "expected a picture" in seen.page.locator("#problems").inner_text()
+    assert "expected a picture" in seen.page.locator("#problems").text_content()
 
 
 def test_all_is_reached_by_keyboard(see, tmp_path, photo_bytes):
