@@ -21,7 +21,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-programs:  ## exiftool and Chromium, which some tests use: installed by apt as root, else named
+programs:  ## what some tests use (exiftool, Chromium, web servers): installed by apt as root, else named
 	@tools/system_packages.sh
 
 demo: $(INSTALLED)  ## protect a made-up set and show what a model still learns from it (5 minutes on 2 cores)

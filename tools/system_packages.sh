@@ -1,10 +1,16 @@
 #!/usr/bin/env bash
-# Installs the programs that some tests use, where that is possible: exiftool and Chromium, by apt and as root.
+# Installs the programs that some tests use, where that is possible, by apt and as root: exiftool, Chromium, and what
+# reads the opt-out files for web servers (nginx, Apache, Caddy, PHP), none of which is started.
 # Elsewhere it names what is missing; the tests that need it are then skipped.
 set -euo pipefail
 
 missing=()
 command -v exiftool > /dev/null || missing+=(libimage-exiftool-perl)
+export PATH="$PATH:/usr/sbin"
+command -v nginx > /dev/null || missing+=(nginx-light)
+command -v apache2 > /dev/null || missing+=(apache2-bin)
+command -v caddy > /dev/null || missing+=(caddy)
+command -v php > /dev/null || missing+=(php-cli)
 command -v chromium > /dev/null || command -v google-chrome > /dev/null || missing+=(chromium)
 if [ ${#missing[@]} -eq 0 ]; then
     exit 0

@@ -1,7 +1,8 @@
 """Files for those who host their own pages: they tell crawlers, in each of today's ways, not to train on them.
 
-Forms: TDM Reservation Protocol (W3C community group, 2024), robots.txt (RFC 9309), X-Robots-Tag with the words noai
-and noimageai.
+Forms: TDM Reservation Protocol (W3C community group, 2024), robots.txt (RFC 9309) with Content-Signal
+(contentsignals.org) and Content-Usage (drafts of the IETF working group AIPREF), X-Robots-Tag with the words noai and
+noimageai.
 """
 
 import json
@@ -15,8 +16,11 @@ WORTH = (
     "These files state your wish (in the European Union it may count as a reservation of rights, Directive 2019/790, "
     "Article 4), and crawlers that keep to such wishes stay away; nothing in them stops one that does not."
 )
-CRAWLERS = (  # crawlers for training data, and names that firms read for training alone, as known in 2026
+LISTED = "November 2026"  # when the names were compared with their source
+SOURCE = "github.com/ai-robots-txt/ai.robots.txt"
+CRAWLERS = (  # of the names in SOURCE those of crawlers for training, and those that firms read for training alone
     "AI2Bot",
+    "Ai2Bot-Dolma",
     "Amazonbot",
     "anthropic-ai",
     "Applebot-Extended",
@@ -30,12 +34,14 @@ CRAWLERS = (  # crawlers for training data, and names that firms read for traini
     "DeepSeekBot",
     "Diffbot",
     "FacebookBot",
+    "FriendlyCrawler",
     "Google-Extended",
     "GPTBot",
     "ICC-Crawler",
     "ImagesiftBot",
     "imageSpider",
     "img2dataset",
+    "Kangaroo Bot",
     "laion-huggingface-processor",
     "LAIONDownloader",
     "meta-externalagent",
@@ -46,8 +52,11 @@ CRAWLERS = (  # crawlers for training data, and names that firms read for traini
     "TikTokSpider",
     "Timpibot",
     "Webzio-Extended",
+    "YandexAdditional",
+    "YandexAdditionalBot",
 )
-HEADERS = (("X-Robots-Tag", "noai, noimageai"), ("TDM-Reservation", "1"))
+SIGNALS = (("Content-Signal", "ai-train=no"), ("Content-Usage", "train-ai=n"))  # read in the group of all crawlers
+HEADERS = (("X-Robots-Tag", "noai, noimageai"), ("TDM-Reservation", "1"), ("Content-Usage", "train-ai=n"))
 
 
 def write_web(out: Path) -> list[Path]:
@@ -64,14 +73,28 @@ def write_web(out: Path) -> list[Path]:
 def web_files() -> dict[str, str]:
     """Name and text of each file."""
     return {
-        "README.txt": README.format(worth=textwrap.fill(WORTH, 110)),
+        "README.txt": README.format(worth=textwrap.fill(WORTH, 110), listed=LISTED, source=SOURCE),
         "tdmrep.json": json.dumps([{"location": "/", "tdm-reservation": 1}], indent=2) + "\n",
-        "robots.txt": "".join(f"User-agent: {name}\n" for name in CRAWLERS) + "Disallow: /\n",
+        "robots.txt": _robots(),
         "nginx.conf": "".join(f'add_header {name} "{value}" always;\n' for name, value in HEADERS),
         "htaccess.txt": _apache(),
+        "Caddyfile.txt": "".join(f'header {name} "{value}"\n' for name, value in HEADERS),
+        "wordpress.php": _wordpress(),
         "netlify-headers.txt": "/*\n" + "".join(f"  {name}: {value}\n" for name, value in HEADERS),
         "head.html": ('<meta name="robots" content="noai, noimageai">\n<meta name="tdm-reservation" content="1">\n'),
     }
+
+
+def _robots() -> str:
+    named = "".join(f"User-agent: {name}\n" for name in CRAWLERS)
+    signals = "".join(f"{name}: {value}\n" for name, value in SIGNALS)
+    return f"# crawlers by {SOURCE}, {LISTED}\n{named}Disallow: /\n\nUser-agent: *\n{signals}Allow: /\n"
+
+
+def _wordpress() -> str:
+    headers = "".join(f"    header('{name}: {value}');\n" for name, value in HEADERS)
+    rows = "".join(f"    {line!r},\n" for line in _robots().splitlines())
+    return WORDPRESS.format(headers=headers, rows=rows)
 
 
 def _apache() -> str:
@@ -79,19 +102,33 @@ def _apache() -> str:
     return f"<IfModule mod_headers.c>\n{lines}</IfModule>\n"
 
 
+WORDPRESS = """\
+<?php
+/* Plugin Name: No training on this site */
+add_action('send_headers', function () {{
+{headers}}});
+add_filter('robots_txt', function ($text) {{
+  return implode("\\n", [
+{rows}  ]) . "\\n" . str_replace('User-agent: *', '', $text);
+}});
+"""
 README = """\
 For your own web site.
 
 {worth}
 
 tdmrep.json          to be served as /.well-known/tdmrep.json
-robots.txt           add these lines to /robots.txt, or take the file as it is where there is none
+robots.txt           take the file as it is where there is none; else add the named crawlers, and put the lines
+                     Content-Signal and Content-Usage into the group "User-agent: *" that is there
 nginx.conf           nginx: into the server block
 htaccess.txt         Apache: add to .htaccess in the site's root (needs mod_headers)
+Caddyfile.txt        Caddy: into the block of the site
+wordpress.php        WordPress: into wp-content/mu-plugins; it reaches pages and robots.txt, and not the pictures, for
+                     which the web server's own file above is needed too
 netlify-headers.txt  Netlify, Cloudflare Pages: add to the file _headers
 head.html            where headers cannot be set: into the <head> of each page
 
 The headers count most: the downloader that makes most open picture sets, img2dataset, leaves out pictures served
-with noai or noimageai unless told otherwise. Search engines are not named in robots.txt and go on as before; new
-crawlers come every month, so look the list up again now and then.
+with noai or noimageai unless told otherwise. Search engines go on as before. The crawlers are those known in
+{listed}, by {source}; new ones come every month, so look the list up now and then.
 """

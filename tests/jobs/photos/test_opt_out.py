@@ -1,11 +1,16 @@
 """Opt-out files: each in its own form, and honest about their worth."""
 
 import json
+import shutil
+import subprocess
 import urllib.robotparser
+from pathlib import Path
 
 import pytest
 
-from protect.jobs.photos.opt_out import CRAWLERS, FOLDER, HEADERS, WORTH, web_files, write_web
+from protect.jobs.photos.opt_out import CRAWLERS, FOLDER, HEADERS, LISTED, SOURCE, WORTH, web_files, write_web
+
+APACHE = (Path("/usr/lib/apache2/modules"), Path("/usr/libexec/apache2"))
 
 
 def test_all_are_written_and_named_in_the_readme(tmp_path):
@@ -44,7 +49,65 @@ def test_search_engines_go_on(engine):
     assert robots.can_fetch(engine, "/photos/a.jpg")
 
 
-@pytest.mark.parametrize("name", ["nginx.conf", "htaccess.txt", "netlify-headers.txt"])
+def test_signals_stand_in_the_group_of_all_crawlers():
+    groups = web_files()["robots.txt"].split("\n\n")
+    (of_all,) = [group for group in groups if "User-agent: *" in group.splitlines()]
+    assert "Content-Signal: ai-train=no" in of_all and "Content-Usage: train-ai=n" in of_all
+    assert LISTED in groups[0] and SOURCE in groups[0]
+
+
+def run(*command):
+    found = shutil.which(command[0]) or shutil.which(command[0], path="/usr/sbin")
+    if found is None:
+        pytest.skip(f"{command[0]} is not installed")
+    done = subprocess.run([found, *map(str, command[1:])], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_nginx_reads_its_file(tmp_path):
+    server = f"server {{ listen 127.0.0.1:8099; {web_files()['nginx.conf']} }}"
+    paths = "".join(
+        f"{name}_temp_path {tmp_path}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (tmp_path / "nginx.conf").write_text(
+        f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{ access_log off;\n{paths}{server} }}\n"
+    )
+    run("nginx", "-t", "-q", "-e", tmp_path / "errors", "-c", tmp_path / "nginx.conf")
+
+
+def test_apache_reads_its_file(tmp_path):
+    modules = next((path for path in APACHE if path.is_dir()), None)
+    if modules is None:
+        pytest.skip("apache2 is not installed")
+    load = "".join(
+        f"LoadModule {name}_module {modules}/mod_{name}.so\n"
+        for name in ("mpm_event", "authz_core", "headers")
+        if (modules / f"mod_{name}.so").exists()
+    )
+    (tmp_path / "a.conf").write_text(
+        f"{load}ServerName x\nServerRoot {tmp_path}\nErrorLog {tmp_path}/log\nListen 127.0.0.1:8099\n"
+        f"PidFile {tmp_path}/pid\n<Directory {tmp_path}>\n{web_files()['htaccess.txt']}</Directory>\n"
+    )
+    run("apache2", "-t", "-f", tmp_path / "a.conf")
+
+
+def test_caddy_reads_its_file(tmp_path):
+    (tmp_path / "Caddyfile").write_text(f":8099 {{\n{web_files()['Caddyfile.txt']}}}\n")
+    run("caddy", "validate", "--adapter", "caddyfile", "--config", tmp_path / "Caddyfile")
+
+
+def test_php_reads_the_plugin(tmp_path):
+    (tmp_path / "plugin.php").write_text(web_files()["wordpress.php"])
+    run("php", "-l", tmp_path / "plugin.php")
+
+
+def test_wordpress_sends_every_header_and_serves_every_line_of_robots():
+    text = web_files()["wordpress.php"]
+    assert all(f"header('{header}: {value}');" in text for header, value in HEADERS)
+    assert all(repr(line) in text for line in web_files()["robots.txt"].splitlines())
+
+
+@pytest.mark.parametrize("name", ["nginx.conf", "htaccess.txt", "netlify-headers.txt", "Caddyfile.txt"])
 def test_every_header_is_in_every_server_file(name):
     text = web_files()[name]
     for header, value in HEADERS:
