@@ -1,5 +1,6 @@
 """Sound pictures that cannot be read all the same: what they are, and what to save them as."""
 
+import math
 import struct
 from io import BufferedIOBase
 
@@ -28,9 +29,11 @@ def why_not(kind: str, file: BufferedIOBase) -> str:
 
 def _tiff(file: BufferedIOBase) -> str:
     block = read_tiff(file, (BITS, COMPRESSION, COLORS, SAMPLE_FORMAT))
-    if block is None or BITS not in block.main:
+    if block is None:
         return ""
     numbers = {tag: block.number(block.main, tag) for tag in (BITS, COMPRESSION, COLORS, SAMPLE_FORMAT)}
+    if numbers[BITS] is None or not all(math.isfinite(number or 0) for number in numbers.values()):
+        return ""
     bits = f"{numbers[BITS]:g} bits a channel"
     if numbers[SAMPLE_FORMAT] in FLOATS:
         return f"a TIFF of floating point numbers, {bits},"
@@ -41,7 +44,7 @@ def _tiff(file: BufferedIOBase) -> str:
     if numbers[COLORS] in COLOR_NAMES:
         return f"a TIFF in {COLOR_NAMES[int(numbers[COLORS] or 0)]}"
     if numbers[COMPRESSION] not in READ:
-        name = COMPRESSIONS.get(int(numbers[COMPRESSION] or 0), f"compression {numbers[COMPRESSION]}")
+        name = COMPRESSIONS.get(int(numbers[COMPRESSION] or 0), f"method {numbers[COMPRESSION]:g}")
         return f"a TIFF compressed by {name}"
     return ""
 
