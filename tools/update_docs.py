@@ -37,11 +37,6 @@ def documents() -> list[Path]:
     return [path for path in (*top, *sorted((ROOT / "docs").rglob("*.md"))) if path.exists()]
 
 
-def same(one: str, other: str) -> bool:
-    """Whether two outputs agree but for numbers that differ from run to run."""
-    return VARYING.sub("N", one.strip("\n")) == VARYING.sub("N", other.strip("\n"))
-
-
 class Terminal:
     """Runs the lines of one document; `protect` itself runs in this process, which saves time."""
 
@@ -106,9 +101,9 @@ def updated(text: str, shell: Terminal) -> str:
 
     def command(match: re.Match) -> str:
         line = match["command"]
-        printed = shell.run(line.replace("\\\n", ""))
-        output = match["output"] if same(printed, match["output"]) else printed.rstrip("\n") + "\n"
-        return f"$ {line}\n{output if output.strip() else ''}"
+        shown = {VARYING.sub("N", one): one for one in match["output"].splitlines()}
+        printed = shell.run(line.replace("\\\n", "")).strip("\n").splitlines()
+        return "\n".join([f"$ {line}", *(shown.get(VARYING.sub("N", one), one) for one in printed)]) + "\n"
 
     def block(match: re.Match) -> str:
         language, body = match["language"], match["text"]

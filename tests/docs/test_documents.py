@@ -141,8 +141,9 @@ STALE = """text
 ```console
 $ echo new && echo and && echo more
 old
-$ echo 3.1 images/s, about 4 s left
+$ echo 3.1 images/s, about 4 s left; echo now
 2.0 images/s, about 9 s left
+before
 $ false
 $ echo $?
 0
@@ -160,7 +161,12 @@ print("one")  # two
 def test_outputs_are_rewritten_and_nothing_else(tmp_path):
     with docs.terminal(tmp_path) as shell:
         after = docs.updated(STALE, shell)
-    expected = STALE.replace("old\n", "new\nand\nmore\n").replace("$?\n0", "$?\n1").replace("# two", "# one")
+    expected = (
+        STALE.replace("old\n", "new\nand\nmore\n")
+        .replace("before", "now")
+        .replace("$?\n0", "$?\n1")
+        .replace("# two", "# one")
+    )
     assert after == expected
 
 
