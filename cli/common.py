@@ -3,7 +3,6 @@
 import json
 import sys
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +51,10 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
 class Reporter:
     """Progress on stderr: a bar on a terminal, else one line for every event; silent with -q."""
 
-    def __init__(self, shards: int, quiet: bool) -> None:
+    def __init__(self, total: int, quiet: bool, what: str = "shards") -> None:
         self.quiet = quiet
         self.bar: Progress | None = None
-        if not quiet and sys.stderr.isatty():
+        if shows_bar(quiet):
             columns = (
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -63,23 +62,40 @@ class Reporter:
                 TimeRemainingColumn(),
             )
             self.bar = Progress(*columns, console=Console(stderr=True))
-            self.task = self.bar.add_task("shards", total=shards)
+            self.task = self.bar.add_task(what, total=total)
             self.bar.start()
 
-    def __enter__(self) -> Callable[[Any], None]:
-        return self._event
+    def __enter__(self) -> "Reporter":
+        return self
 
     def __exit__(self, *error: object) -> None:
         if self.bar:
             self.bar.stop()
 
-    def _event(self, event: Any) -> None:
-        if self.quiet:
-            return
-        line = event if isinstance(event, str) else describe(event)
-        if self.bar and not isinstance(event, str):
+    def __call__(self, event: Any) -> None:
+        """A line of text, or a finished shard."""
+        if isinstance(event, str):
+            self.say(event)
+        else:
+            self.advance(describe(event))
+
+    def advance(self, line: str) -> None:
+        """One more is done, and a line says which."""
+        self.say(line)
+        if self.bar:
             self.bar.advance(self.task)
-        (self.bar.console.print if self.bar else _line)(line)
+
+    def say(self, line: str) -> None:
+        """A line, unless it is empty."""
+        if self.bar and line:
+            self.bar.console.print(line, markup=False, highlight=False)
+        elif line and not self.quiet:
+            _line(line)
+
+
+def shows_bar(quiet: bool) -> bool:
+    """Whether progress is shown as a bar."""
+    return not quiet and sys.stderr.isatty()
 
 
 def _line(text: str) -> None:

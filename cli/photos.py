@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from protect.cli.common import print_json
+from protect.cli.common import Reporter, print_json, shows_bar
 from protect.cli.options import Grouped, build, refuse_beside, settings_options
 from protect.settings.publish import PhotoSettings
 
@@ -17,14 +17,15 @@ from protect.settings.publish import PhotoSettings
 @click.option("--protector", type=click.Path(path_type=Path), help="use a protector made by `protect fit`")
 @click.option("--dry-run", is_flag=True, help="say what would be done and how long it would take")
 @click.option("--device", default="auto", show_default=True, help="where models run: auto, cpu, cuda, cuda:N or mps")
+@click.option("--jobs", type=click.IntRange(1), help="processes that work at once  [default: one a core]")
 @settings_options(PhotoSettings)
 @click.option("--emit-web", is_flag=True, help="write opt-out files for those who host their own pages")
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
 @click.option("-q", "--quiet", is_flag=True, help="no line for each file")
 @click.pass_context
 def photos(
-    ctx: click.Context, source: Path, out: Path, protector: Path | None, dry_run: bool, device: str, emit_web: bool,
-    as_json: bool, quiet: bool, **values: Any,
+    ctx: click.Context, source: Path, out: Path, protector: Path | None, dry_run: bool, device: str, jobs: int | None,
+    emit_web: bool, as_json: bool, quiet: bool, **values: Any,
 ) -> int:  # fmt: skip
     """Protect every photo below DIR and write it under the same name below OUT; DIR is never changed.
 
@@ -37,17 +38,23 @@ def photos(
     if protector:
         refuse_beside("--protector", ctx, ("seed", "trigger_words"))
     settings = build(PhotoSettings, values)
-    from protect.jobs.photos.job import make_job, protect_photos
+    from protect.jobs.photos.job import count_files, make_job
     from protect.jobs.photos.opt_out import write_web
-    from protect.jobs.photos.summary import estimate, summary
+    from protect.jobs.photos.run import protect_photos
+    from protect.jobs.photos.summary import estimate, status_line, summary
     from protect.methods.protector import Protector
 
     job = make_job(source, out, settings, Protector.load(protector, device) if protector else None, dry_run)
     if dry_run:
-        about = estimate(job)
+        about = estimate(job, jobs)
         print_json(about) if as_json else click.echo(about["text"])
         return 0
-    records = list(protect_photos(job, status_lines(quiet)).values())
+    with Reporter(count_files(job) if shows_bar(quiet) else 0, quiet, "files") as reporter:
+
+        def report(record: Any, fresh: bool) -> None:  # beside a bar only what went wrong needs a line
+            reporter.advance("" if reporter.bar and record.status == "protected" else status_line(record, fresh))
+
+        records = list(protect_photos(job, report, jobs).values())
     if emit_web:
         write_web(out)
     total = summary(out, records)

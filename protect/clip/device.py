@@ -68,3 +68,8 @@ def _product_seconds(kind: torch.dtype, device: torch.device, enough: float = 1.
         if number and best > enough:
             break
     return best
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

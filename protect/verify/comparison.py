@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import protect
-from protect.clip.device import autocast_type, choose_device, use_precision
+from protect.clip.device import autocast_type, choose_device, cores, use_precision
 from protect.clip.retrieval import chance
 from protect.files import write_whole
 from protect.settings.verify import VerifySettings
@@ -30,7 +30,7 @@ from protect.verify.runs.run_store import RunStore
 from protect.verify.runs.schedule import RowTrainings, Schedule, Training
 from protect.verify.runs.sources import hashes, sample_pairs
 from protect.verify.runs.timing import Stopwatch
-from protect.verify.runs.workers import Workers, cores
+from protect.verify.runs.workers import Workers
 
 PACKAGES = ("torch", "open_clip_torch", "pillow", "webdataset")
 RECIPE = ("epochs", "batch", "learning_rate", "weight_decay", "size", "augment", "pretrained", "device")

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from protect.data.shards import image_member, read_samples
-from protect.jobs.photos.job import make_job, protect_photos
+from protect.jobs.photos.job import make_job
 from protect.jobs.photos.key import EPSILON, key_protector
+from protect.jobs.photos.run import protect_photos
 from protect.jobs.plan import Plan
 from protect.jobs.shard import protect_shard
 from protect.settings.publish import PhotoSettings, PublishSettings

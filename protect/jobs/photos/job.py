@@ -91,6 +91,11 @@ def make_job(
     return PhotoJob(source, out, settings, protector, listed)
 
 
+def count_files(job: PhotoJob) -> int:
+    """Files that a run reports on."""
+    return sum(1 for _ in walk(job.source, avoid=job.out.resolve()))
+
+
 def count_words(source: Path, out: Path, settings: PhotoSettings, listed: Mapping[str, str]) -> Vocabulary:
     """How many captions of the folder have each word, by COUNTED photos evenly drawn; no picture is decoded.
 
@@ -114,24 +119,6 @@ def word_counts(captions: Iterable[str]) -> Vocabulary:
 def evenly(items: Sequence[T], most: int) -> Sequence[T]:
     """At most so many of the items, drawn at even distances."""
     return items[:: -(-len(items) // most) or 1]
-
-
-def protect_photos(job: PhotoJob, report: Report = lambda record, fresh: None) -> dict[str, PhotoRecord]:
-    """Runs the job; returns the record of every file of the folder, by name.
-
-    A file that could not be protected is not written, and its record says why.
-    """
-    before = resume(job)
-    names = Names(job)
-    records: dict[str, PhotoRecord] = {}
-    try:
-        for entry in walk(job.source, avoid=job.out.resolve()):
-            record = names.refusal(entry) or protect_entry(job, entry, before.get(entry.name))
-            records[entry.name] = record
-            report(record, record is not before.get(entry.name))
-    finally:
-        finish(job, before | records)
-    return records
 
 
 def resume(job: PhotoJob) -> dict[str, PhotoRecord]:
@@ -172,7 +159,20 @@ class Names:
 
 
 def protect_entry(job: PhotoJob, entry: Entry, before: PhotoRecord | None = None) -> PhotoRecord:
-    """One file, protected and written if it is a photo that is new or has changed since `before`.
+    """One file, protected and written if it is a photo that is new or has changed; its record is on the disk then."""
+    record = make_entry(job, entry, before)
+    note(job, record, before)
+    return record
+
+
+def note(job: PhotoJob, record: PhotoRecord, before: PhotoRecord | None) -> None:
+    """Adds the record of a file to those of the run: of a photo that was protected, or is not any more."""
+    if record is not before and "protected" in (record.status, before and before.status):
+        append_record(job.out, record)
+
+
+def make_entry(job: PhotoJob, entry: Entry, before: PhotoRecord | None = None) -> PhotoRecord:
+    """As `protect_entry`, but for the record: it is returned alone, so that several processes may do this.
 
     Whatever goes wrong with the photo ends up in the record. OSError is raised only where OUT can hold no photo at
     all: it is full, read-only or gone.
@@ -205,7 +205,6 @@ def protect_entry(job: PhotoJob, entry: Entry, before: PhotoRecord | None = None
     if entry.borrowed:
         notes.append(f"its text is written with the photo that {' and '.join(entry.borrowed)} belongs to")
     record = replace(record, reason="; ".join(notes), seconds=round(time.perf_counter() - begin, 3))
-    append_record(job.out, record)
     make_pictures(job.out, job.source, record)
     return record
 
@@ -227,7 +226,7 @@ def _out_is_lost(out: Path, error: OSError) -> bool:
     """Whether no photo can be written any more, as against this one alone (its name, say)."""
     if error.errno in NO_ROOM:
         return True
-    probe = out / HOME / "private" / "out.probe"
+    probe = out / HOME / "private" / f"out{os.getpid()}.probe"
     try:
         write_whole(probe, b"")
         probe.unlink()
@@ -247,5 +246,4 @@ def _closed(job: PhotoJob, record: PhotoRecord, before: PhotoRecord | None) -> P
     """Takes away what an earlier run wrote for a file that is not protected any more."""
     if before is not None and before.status == "protected":
         (job.out / record.name).unlink(missing_ok=True)
-        append_record(job.out, record)
     return before if record == before else record

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from protect.clip.device import cores
 from protect.data.photo_folder import Entry, walk
 from protect.files import HOME
 from protect.jobs.photos.job import PhotoJob, is_done
@@ -111,19 +112,24 @@ def _named(failures: Sequence[dict[str, str]]) -> Iterable[str]:
         yield f"  ... and {len(failures) - NAMED} more"
 
 
-def estimate(job: PhotoJob) -> dict[str, Any]:
-    """What a run would do, and how long it would take by a few photos that are protected in memory."""
+def estimate(job: PhotoJob, jobs: int | None = 1) -> dict[str, Any]:
+    """What a run would do, and how long it would take by a few photos that are protected in memory.
+
+    With several processes (None: one a core) the time is that of one, shared out evenly.
+    """
     before = read_records(job.out)
     entries = list(walk(job.source, avoid=job.out.resolve()))
     photos = [entry for entry in entries if entry.kind == "photo"]
     new = [entry for entry in photos if not _done(job, entry, before.get(entry.name))]
-    seconds = len(new) * _pace(job, new[:: max(1, len(new) // PROBE)][:PROBE])
+    processes = max(1, min(jobs or cores(), len(new)))
+    seconds = len(new) * _pace(job, new[:: max(1, len(new) // PROBE)][:PROBE]) / processes
     reasons = Counter(entry.reason for entry in entries if entry.kind in ("skipped", "failed"))
     strength = STRENGTHS[job.settings.strength]
     looks = f"epsilon {strength.epsilon:g}, SSIM about {strength.ssim:.2f} at display size"
+    shared = f" with {processes} processes" if processes > 1 else ""
     lines = [
         f"{len(photos)} photos in {len(entries)} files -> {job.out}",
-        f"{len(photos) - len(new)} are done, {len(new)} would be protected: about {seconds:.0f} s",
+        f"{len(photos) - len(new)} are done, {len(new)} would be protected: about {seconds:.0f} s{shared}",
         f"{job.settings.strength}: {looks}: {strength.effect}",
         *(f"left out: {count} x {readable(reason)}" for reason, count in reasons.most_common(NAMED)),
         "nothing was written",
@@ -133,6 +139,7 @@ def estimate(job: PhotoJob) -> dict[str, Any]:
         "photos": len(photos),
         "new": len(new),
         "seconds": round(seconds, 1),
+        "processes": processes,
         "left_out": dict(reasons),
         "text": "\n".join(lines),
     }

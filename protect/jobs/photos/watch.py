@@ -7,6 +7,7 @@ from pathlib import Path
 from protect.data.photo_folder import Entry, walk
 from protect.jobs.photos.job import Names, PhotoJob, Report, finish, protect_entry, resume
 from protect.jobs.photos.records import PhotoRecord
+from protect.jobs.photos.run import one_thread
 
 Sight = tuple[int, int]  # size in bytes, time of the last change
 
@@ -34,7 +35,8 @@ def watch(
                 elif seen.get(entry.name) != now:
                     seen[entry.name] = now
                 else:
-                    record = names.refusal(entry) or protect_entry(job, entry, records.get(entry.name))
+                    with one_thread():
+                        record = names.refusal(entry) or protect_entry(job, entry, records.get(entry.name))
                     report(record, record is not records.get(entry.name))
                     records[entry.name], done[entry.name] = record, now
             if records != before:

@@ -42,7 +42,7 @@ def make_app(
     private = private_folder(out, key_folder)
     uploads = Uploads(out / HOME / "private" / "uploads", limits)
     photos = Photos(out)
-    work = Work(out, private, settings, photos, uploads)
+    work = Work(out, private, settings, photos, uploads, limits.jobs)
     handlers = Handlers(limits, settings, photos, uploads, work)
     text = page(out, private, settings, limits)
 

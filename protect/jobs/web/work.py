@@ -4,15 +4,17 @@ import hashlib
 import json
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from protect.data.photo_folder import Entry
 from protect.files import HOME
-from protect.jobs.photos.job import COUNTED, PhotoJob, evenly, finish, protect_entry, reason_of, resume, word_counts
+from protect.jobs.photos.job import COUNTED, PhotoJob, evenly, finish, reason_of, resume, word_counts
 from protect.jobs.photos.key import key_protector, own_key, own_words
 from protect.jobs.photos.records import PhotoRecord, read_records
+from protect.jobs.photos.run import Todo, protect_each
 from protect.jobs.web.photos import Photo, Photos
 from protect.jobs.web.uploads import Uploads
 from protect.methods.parts.keywords import Vocabulary
@@ -54,9 +56,12 @@ class Work:
     `private` is the folder of the key. A caption is what the page shows, so the job takes it from nowhere else.
     """
 
-    def __init__(self, out: Path, private: Path, settings: PhotoSettings, photos: Photos, uploads: Uploads) -> None:
+    def __init__(
+        self, out: Path, private: Path, settings: PhotoSettings, photos: Photos, uploads: Uploads, jobs: int | None
+    ) -> None:
         self.out, self.private, self.photos, self.uploads = out, private, photos, uploads
         self.settings = replace(settings, caption_from=("csv",))
+        self.jobs = jobs
         self.progress = Progress()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -98,7 +103,7 @@ class Work:
         return True
 
     def stop(self) -> None:
-        """Ends the run after the photo it is at."""
+        """Ends the run after the photos it is at."""
         self._stop.set()
 
     def close(self) -> None:
@@ -112,36 +117,42 @@ class Work:
             waiting = [photo for photo in self.photos.all() if photo.here and photo.state in ("ready", "protected")]
             self.progress.total = len(waiting)
             records = read_records(self.out)
+            numbers = {photo.file: photo for photo in waiting}
+
+            def done(todo: Todo, record: PhotoRecord) -> None:
+                records[todo.entry.name] = record
+                self.progress.done += 1
+                self._finished(numbers[todo.entry.name], record, strength)
+
             try:
-                for photo in waiting:
-                    if self._stop.is_set():
-                        break
-                    records[photo.file] = self._protect(job, photo, records.get(photo.file))
-                    self.progress.done += 1
+                protect_each(job, self._begun(waiting, records), done, self.jobs)
             finally:
                 finish(job, records)
         except Exception as error:  # the page says what stopped the run; the server goes on
             self.progress.trouble = reason_of(error)
         finally:
+            for photo in self.photos.all():
+                if photo.state == "working":
+                    self.photos.change(photo.id, state="ready")
             self.progress.running = False
 
-    def _protect(self, job: WebJob, photo: Photo, before: PhotoRecord | None) -> PhotoRecord:
-        self.photos.change(photo.id, state="working", reason="")
-        entry = Entry(photo.file, self.uploads.path(photo), "photo")
-        try:
-            record = protect_entry(job, entry, before)
-        except BaseException:
-            self.photos.change(photo.id, state="ready")
-            raise
+    def _begun(self, waiting: list[Photo], records: dict[str, PhotoRecord]) -> Iterator[Todo]:
+        """One photo after another, until the user stops."""
+        for photo in waiting:
+            if self._stop.is_set():
+                return
+            if self.photos.change(photo.id, state="working", reason=""):
+                path = self.uploads.path(photo)
+                yield Todo(Entry(photo.file, path, "photo"), records.get(photo.file))
+
+    def _finished(self, photo: Photo, record: PhotoRecord, strength: str) -> None:
         made = record if record.status == "protected" else None
-        strength = job.settings.strength if made else ""
-        done = self.photos.change(photo.id, state=record.status, reason=record.reason, record=made, strength=strength)
         now = self.photos.get(photo.id)
-        if done and now and now.caption != photo.caption:  # edited meanwhile
-            self.photos.change(photo.id, state="ready")
+        edited = now is not None and now.caption != photo.caption
+        about = {"reason": record.reason, "record": made, "strength": strength if made else ""}
+        done = self.photos.change(photo.id, state="ready" if edited else record.status, **about)
         if done and made:
             self.photos.keep(done)
-        return record
 
 
 def private_folder(out: Path, key_folder: Path | None) -> Path:

@@ -98,8 +98,3 @@ def _end_with_parent() -> None:
 
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:
     return function(_say, *arguments)
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from protect.jobs.photos.job import make_job, protect_photos
+from protect.jobs.photos.job import make_job
+from protect.jobs.photos.run import protect_photos
 from protect.settings.publish import PhotoSettings
 
 pytestmark = pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from protect.data.metadata.xmp import write_xmp
-from protect.jobs.photos.job import make_job, protect_photos
+from protect.jobs.photos.job import make_job
 from protect.jobs.photos.leaks import scan_photos
+from protect.jobs.photos.run import protect_photos
 from protect.jobs.photos.summary import status_line, summary
 from protect.settings.publish import PhotoSettings
 

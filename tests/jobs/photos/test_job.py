@@ -25,11 +25,12 @@ from protect.data.photo_samples import is_photo_folder, photo_samples, read_phot
 from protect.data.prepared import Failure, Prepared
 from protect.files import PlanError, write_whole
 from protect.jobs.fit import fit_on_photos
-from protect.jobs.photos.job import make_job, protect_photos
+from protect.jobs.photos.job import make_job
 from protect.jobs.photos.key import EPSILON, key_protector, own_key, own_words
 from protect.jobs.photos.leaks import scan_photos
 from protect.jobs.photos.photo import protect_photo
 from protect.jobs.photos.records import PhotoRecord, append_record, read_records, records_path, write_records
+from protect.jobs.photos.run import protect_photos
 from protect.jobs.photos.summary import estimate, size_text, status_line, summary
 from protect.methods.instant_settings import ATTRIBUTE_WORDS
 from protect.methods.mem_settings import MemSettings
@@ -360,6 +361,7 @@ def test_killed_it_leaves_whole_files_only(tmp_path, photo_bytes):
         (root / f"{number:02}.jpg").write_bytes(photo_bytes(seed=number))
     code = (
         "import sys; from pathlib import Path; from protect.jobs.photos.job import *;"
+        "from protect.jobs.photos.run import protect_photos;"
         "protect_photos(make_job(Path(sys.argv[1]), Path(sys.argv[2]), PhotoSettings(seed=7)))"
     )
     process = subprocess.Popen([sys.executable, "-P", "-c", code, str(root), str(out)])

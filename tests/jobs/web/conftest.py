@@ -69,7 +69,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Page]]:
         if again:
             close()
         settings = settings or PhotoSettings(seed=7)
-        app = make_app(out, settings, limits or WebSettings(), TOKEN, PORT, key_folder)
+        app = make_app(out, settings, limits or WebSettings(jobs=1), TOKEN, PORT, key_folder)
         client = TestClient(app, base_url=ORIGIN, headers={"origin": ORIGIN})
         client.__enter__()
         running.append(client)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from protect.jobs.photos.job import make_job, protect_photos
+from protect.jobs.photos.job import make_job
+from protect.jobs.photos.run import protect_photos
 from protect.jobs.web.server import serve
 from protect.settings.publish import PhotoSettings
 from protect.settings.web import WebSettings

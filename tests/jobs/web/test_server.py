@@ -11,7 +11,8 @@ from PIL import Image
 
 from protect.data.photo_folder import walk
 from protect.files import PlanError
-from protect.jobs.photos.job import make_job, protect_photos
+from protect.jobs.photos.job import make_job
+from protect.jobs.photos.run import protect_photos
 from protect.jobs.web.download import safe_name, unique_names
 from protect.settings.publish import PhotoSettings
 from protect.settings.web import WebSettings
