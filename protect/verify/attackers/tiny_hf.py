@@ -27,8 +27,9 @@ class Stem(ConvStem):
         return last
 
 
-def tiny_hf(captions: Iterable[str], device: torch.device, size: int = 0) -> HuggingFace:
+def tiny_hf(captions: Iterable[str], device: torch.device, size: int | None = None) -> HuggingFace:
     """Untrained, drawn from torch's global generator; raises ValueError for sizes that its patches do not fill."""
+    size = SIZE if size is None else size
     if size % PATCH:
         raise ValueError(f"size: expected a multiple of {PATCH} for {NAME}, got {size}")
     tokenizer = learned_tokenizer(captions, CONTEXT)
@@ -37,7 +38,7 @@ def tiny_hf(captions: Iterable[str], device: torch.device, size: int = 0) -> Hug
 
     config = CLIPConfig(
         text_config=_TEXT | _special(tokenizer) | {"max_position_embeddings": CONTEXT},
-        vision_config=_VISION | {"image_size": size or SIZE, "patch_size": PATCH},
+        vision_config=_VISION | {"image_size": size, "patch_size": PATCH},
         projection_dim=128,
     )
     model = CLIPModel(config)

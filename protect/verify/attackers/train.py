@@ -49,9 +49,9 @@ def new_attacker(name: str, settings: VerifySettings, seed: int, captions: Seque
         if settings.pretrained is not None:
             raise ValueError(f"pretrained: expected attackers that can have weights, got {name}; leave it out")
         with seeded(device, weights):
-            return tiny_hf.tiny_hf(captions, device, settings.size or 0)
+            return tiny_hf.tiny_hf(captions, device, settings.size)
     scratch = settings.pretrained is None
-    return load_encoder(name, device, settings.pretrained or "", settings.size or 0, weights, scratch)
+    return load_encoder(name, device, settings.pretrained, settings.size, weights, scratch)
 
 
 def train(

@@ -143,6 +143,12 @@ def test_similarities_are_cosines_of_each_pair():
 # Families
 
 
+@pytest.mark.parametrize("name", ["tiny-resnet", "tiny-vit", "tiny-hf"])
+def test_without_a_size_attackers_have_their_own(name):
+    settings = VerifySettings((name,), device="cpu")
+    assert new_attacker(name, settings, 0, ["a dog"]).size == attacker_size(name, settings)
+
+
 def test_arms_start_from_the_same_weights_with_tiny_hf():
     first, other = (new_attacker("tiny-hf", SMALL, 0, captions) for captions in (["a dog"], ["zebra crossing!"]))
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True))
