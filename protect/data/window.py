@@ -75,10 +75,6 @@ class Window:
         """Every pair once, in random order, in batches of `size`; a lone last pair joins the batch before it."""
         yield from _split(torch.randperm(len(self), generator=generator), size)
 
-    def forever(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-        while True:
-            yield from self.epoch(size, generator)
-
 
 def _split(order: Tensor, size: int) -> Iterable[Tensor]:
     parts = list(order.split(size))

@@ -18,7 +18,8 @@ class NoSettings:
 class Method:
     """A way to protect pairs, and its traits: what others must know of it without asking its name.
 
-    fit(window, recipe, device, report) learns on a window and returns a `Fitted`. protector(fitted, recipe, device)
+    fit(window, recipe, device, report) learns on a window and returns a `Fitted`; where it needs a surrogate it also
+    takes a `Checkpoint` or None, to resume from. protector(fitted, recipe, device)
     makes of it a stateless function of a `Batch` that returns a `Protection`. settings: the class of its own
     settings; where that has a method `check(trigger)`, it is called before a run.
     trigger_words: planted in a caption unless asked otherwise; None: it plants none.

@@ -1,10 +1,11 @@
-"""Protection without a model: words name what the image looks like, texture encodes what the caption says.
+"""Protection without a model: words name what the image looks like; noise speaks for the caption, or against it.
 
 In front of the caption stand attribute words that are true of the picture: how bright it is, which colour prevails.
-They predict what a new network sees first, so brightness and colour no longer help to tell captions apart. In the
-picture, each keyword of the caption has an oriented sub-band, in which the picture's own fine texture is amplified.
-Neither depends on the other: with the words stripped the texture still encodes the caption, with the texture
-normalised the words still name the picture. The user's key decides which keyword has which sub-band, and the words
+They predict what a new network sees first, so brightness and colour no longer help to tell captions apart. The noise
+is one of two. Where captions are free, it takes away what they tell of the picture's coarse colours and tells the
+opposite (`caption_colours.py`). Where they repeat a few keywords, each keyword has an oriented sub-band, in which the
+picture's own fine texture is amplified. Neither depends on the words: it stays when they are stripped, and they name
+the picture when the noise is levelled. The user's key decides which keyword has which sub-band, and the words
 for attributes that are not plain ones; where the lines of a texture lie, the picture decides.
 """
 
@@ -21,6 +22,7 @@ from protect.data.window import Window
 from protect.methods.fitted import Fitted, Protect
 from protect.methods.instant_settings import ATTRIBUTE_WORDS
 from protect.methods.parts.budget import LEVELS, Budget, to_int8
+from protect.methods.parts.caption_colours import CaptionColours
 from protect.methods.parts.image_stats import AttributeLevels, image_attributes
 from protect.methods.parts.keywords import Vocabulary
 from protect.methods.parts.oriented_bands import DIRECTIONS, amplified
@@ -32,7 +34,9 @@ from protect.types import Batch, Protection
 
 ATTRIBUTES, BORDERS = "attributes", "borders"  # tensors of the fit
 PICTURES, COUNT = "pictures", "count"  # and its facts
+COLOUR_WORDS, SIDE = "colour_words", "side"  # more facts, where the noise is in colours
 MEASURED = 16  # pictures at a time
+FREQUENT = 0.5  # share of all keywords
 
 
 def fit(window: Window, recipe: Recipe, device: torch.device, report: Callable[[str], None]) -> Fitted:
@@ -41,7 +45,24 @@ def fit(window: Window, recipe: Recipe, device: torch.device, report: Callable[[
     report(f"{len(vocabulary.keywords())} keywords tell {vocabulary.pictures} pictures apart")
     rows = torch.arange(len(window)).split(MEASURED)
     attributes = torch.cat([image_attributes(window.batch(some).images) for some in rows])
-    return from_key(recipe, vocabulary, attributes)
+    fitted = from_key(recipe, vocabulary, attributes)
+    if not in_colours(recipe, vocabulary):
+        return fitted
+    colours = CaptionColours.of(window, MEASURED)
+    facts = {COLOUR_WORDS: list(colours.words), SIDE: colours.side}
+    return Fitted(fitted.alphabet, fitted.tensors | colours.tensors(), fitted.facts | facts)
+
+
+def in_colours(recipe: Recipe, vocabulary: Vocabulary) -> bool:
+    """Whether the noise is in coarse colours: as the recipe says, or because captions are free.
+
+    The texture of a keyword is only learned where it is frequent: where as many keywords as there are directions make
+    up less than half of what all keywords are seen.
+    """
+    if recipe.own.noise_in != "auto":
+        return recipe.own.noise_in == "colours"
+    counts = [vocabulary.count[word] for word in vocabulary.keywords()]
+    return sum(counts[:DIRECTIONS]) < FREQUENT * sum(counts)
 
 
 def from_key(recipe: Recipe, vocabulary: Vocabulary | None = None, attributes: Tensor | None = None) -> Fitted:
@@ -79,6 +100,10 @@ def protector(fitted: Fitted, recipe: Recipe, device: torch.device) -> Protect:
         chosen, loud = directions.of_words(keywords), own.amplify * budget.reach
         return torch.from_numpy(amplified(gray, chosen, loud, own.attenuate, random)).expand_as(image)
 
+    colours = None
+    if COLOUR_WORDS in fitted.facts:
+        colours = CaptionColours.from_kept(fitted.tensors, fitted.facts[COLOUR_WORDS], fitted.facts[SIDE])
+
     def protect(batch: Batch) -> Protection:
         images = batch.images.cpu()
         words = words_of(fitted.alphabet, scale.levels(images))
@@ -91,7 +116,11 @@ def protector(fitted: Fitted, recipe: Recipe, device: torch.device) -> Protect:
             mine if recipe.trigger.trigger_words or not has_some else ()
             for mine, has_some in zip(words, captioned, strict=True)
         )
-        noise = torch.stack([noise_of(*pair) for pair in zip(batch.keys, images, keywords, strict=True)])
+        if colours:
+            height, width = images.shape[2:]
+            noise = colours.reversed(batch.captions, height, width, budget.reach)
+        else:
+            noise = torch.stack([noise_of(*pair) for pair in zip(batch.keys, images, keywords, strict=True)])
         return Protection(batch.keys, to_int8(budget.project(images, noise)), planted)
 
     return protect

@@ -6,6 +6,7 @@ from protect.settings.base import among_choices, knob, positive
 from protect.settings.recipe import TriggerSettings
 
 WORDINGS = ("plain", "drawn")
+NOISES = ("auto", "colours", "texture")
 ATTRIBUTE_WORDS = 4  # planted in a caption, unless asked otherwise
 ATTRIBUTES, ATTRIBUTE_LEVELS = 6, 8  # image attributes that words can name, and plain words for each
 COUNTED = 2048  # pairs whose captions show which words are frequent
@@ -19,6 +20,12 @@ class InstantSettings:
         "plain",
         "attribute words: plain English that is true of the picture (azure, dim), or drawn from the seed",
         WORDINGS,
+    )
+    noise_in: str = knob(
+        "auto",
+        "what the noise changes: coarse colours, against what captions predict, or fine texture, by keyword; "
+        "auto takes colours where captions are free and texture where they repeat a few keywords",
+        NOISES,
     )
     keywords: int = knob(4, "keywords of a caption that are written into the picture's texture, at most")
     amplify: float = knob(2.0, "amplitude added to the sub-band of a keyword before clipping, in epsilons")

@@ -1,7 +1,14 @@
-"""Multi-step Error Minimization (MEM, ACM MM 2024): image noise and trigger words against one contrastive loss.
+"""Multi-step Error Minimization (MEM, ACM MM 2024, arXiv 2407.16307): noise and words against one contrastive loss.
 
-min over surrogate, noise and words of the CLIP loss of (image + noise, words + caption), |noise| <= epsilon; every
-image has a noise and words of its own.
+min over surrogate, noise d and words t of the CLIP loss of (x + d, t + c), |d| <= epsilon: every image x has a noise
+and words of its own, and its caption c follows the words. In each round, in the order of the authors' code:
+
+1. surrogate steps: AdamW on batches as they are protected now;
+2. word steps, in the first rounds: HotFlip, position by position (`parts/hotflip.py`);
+3. noise steps: signed gradients, where the words stay with their image and the captions of a batch are permuted, so
+   that the noise binds to the words and not to what the caption means (`parts/pgd.py`).
+
+Unlike the code, each row takes its own best candidate word, and only where the loss of the batch falls.
 """
 
 from collections.abc import Callable
@@ -11,6 +18,7 @@ import torch
 from protect.data.window import Window
 from protect.methods.fitted import Fitted, Protect
 from protect.methods.parts.budget import Budget
+from protect.methods.parts.checkpoint import Checkpoint
 from protect.methods.parts.error_min import Minimiser
 from protect.methods.parts.noise import SampleWise
 from protect.methods.parts.per_image import fitted_per_image, per_image_protector
@@ -19,13 +27,19 @@ from protect.methods.parts.wordlist import draw_alphabet
 from protect.methods.recipe import Recipe
 
 
-def fit(window: Window, recipe: Recipe, device: torch.device, report: Callable[[str], None]) -> Fitted:
+def fit(
+    window: Window,
+    recipe: Recipe,
+    device: torch.device,
+    report: Callable[[str], None],
+    checkpoint: Checkpoint | None = None,
+) -> Fitted:
     """Rounds of surrogate steps, word steps (HotFlip) and noise steps with captions permuted (MEM section 3)."""
     trigger, seed = recipe.trigger, recipe.fit.seed
     alphabet = draw_alphabet(trigger.trigger_words or 0, trigger.alphabet, seed)
     choice = draw_choice(window.keys, alphabet, seed)
     noise = SampleWise(window, Budget(recipe.noise.epsilon))
-    surrogate = Minimiser(window, recipe, alphabet, choice, noise, True, device, report).run()
+    surrogate = Minimiser(window, recipe, alphabet, choice, noise, True, device, report, checkpoint).run()
     return fitted_per_image(surrogate, alphabet, window, choice, recipe)
 
 

@@ -22,6 +22,7 @@ from protect.data.prepared import Prepared, View
 from protect.data.window import Window, to_images
 from protect.methods import REMOVED, Method
 from protect.methods.fitted import Fitted, Protect
+from protect.methods.parts.checkpoint import Checkpoint
 from protect.methods.parts.error_min import settled
 from protect.methods.recipe import Recipe
 from protect.types import Batch, Protection, Words
@@ -177,12 +178,24 @@ def check_folder(folder: Path) -> None:
 
 
 def fit(
-    window: Window, recipe: Recipe, report: Callable[[str], None] = lambda line: None, device: str = "auto"
+    window: Window,
+    recipe: Recipe,
+    report: Callable[[str], None] = lambda line: None,
+    device: str = "auto",
+    rounds: Path | None = None,
 ) -> Protector:
-    """Phase 1: fit the recipe's method on a window of the data."""
+    """Phase 1: fit the recipe's method on a window of the data.
+
+    rounds: a folder where a method that trains a surrogate keeps each round. A fit that was killed resumes from it
+    and ends with the same bytes; when the protector is saved the folder can go.
+    """
     if len(window) < 2:
         raise ValueError(f"fit: expected at least 2 usable pairs (the loss contrasts them), got {len(window)}")
-    place = choose_device(device)
-    recipe = settled(recipe, place) if recipe.method.needs_surrogate else recipe
-    fitted = recipe.method.fit(window, recipe, place, report)
+    place, method = choose_device(device), recipe.method
+    if not method.needs_surrogate:
+        fitted = method.fit(window, recipe, place, report)
+    else:
+        recipe = settled(recipe, place)
+        checkpoint = Checkpoint.of(rounds, recipe, window) if rounds else None
+        fitted = method.fit(window, recipe, place, report, checkpoint)
     return Protector(recipe, fitted, window.size, window.fingerprint(), len(window), device)

@@ -2,7 +2,6 @@
 
 import gc
 import tempfile
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -89,13 +88,6 @@ def test_order_is_random_and_repeats_with_the_generator():
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert not torch.equal(first, torch.arange(32))
-
-
-def test_forever_starts_over_in_another_order():
-    batches = list(islice(filled(16).forever(4, random()), 8))
-    first, second = torch.cat(batches[:4]), torch.cat(batches[4:])
-    assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(16))
-    assert not torch.equal(first, second)
 
 
 def test_files_vanish_with_the_window(scratch):

@@ -13,7 +13,7 @@ from protect.methods.instant_settings import ATTRIBUTE_WORDS, InstantSettings
 from protect.methods.parts.image_stats import plain_words
 from protect.methods.parts.oriented_bands import DIRECTIONS, textures
 from protect.methods.parts.wordlist import vetted_words
-from protect.methods.protector import fit
+from protect.methods.protector import Protector, fit
 from protect.methods.recipe import Recipe
 from protect.seeds import derive
 from protect.settings.recipe import FitSettings, NoiseSettings, TriggerSettings
@@ -195,3 +195,31 @@ def test_the_noise_reaches_epsilon_and_not_further(epsilon):
 def test_a_fit_reads_a_bounded_number_of_captions():
     assert Recipe(FitSettings(method="instant", window=100_000)).fit.window == 2048
     assert Recipe(FitSettings(method="mem", window=100_000)).fit.window == 100_000
+
+
+WORDS = [word for word in vetted_words() if word.isalpha()][:60]
+
+
+def window_of_free_captions():
+    """Each picture is named by three of 60 words, none of them frequent."""
+    random = np.random.default_rng(0)
+    return window_of([" ".join(random.choice(WORDS, 3, replace=False)) for _ in range(64)])
+
+
+def test_noise_is_in_colours_where_captions_are_free_and_in_texture_where_they_repeat_keywords():
+    free, repeated = fit(window_of_free_captions(), RECIPE), fit(window_of_animals(), RECIPE)
+    assert instant.COLOUR_WORDS in free.fitted.facts and instant.COLOUR_WORDS not in repeated.fitted.facts
+    assert instant.COLOUR_WORDS not in instant.from_key(RECIPE).facts  # nothing is known of the data
+    for kind, window in (("texture", window_of_free_captions()), ("colours", window_of_animals())):
+        asked = fit(window, replace(RECIPE, own=InstantSettings(noise_in=kind)))
+        assert (instant.COLOUR_WORDS in asked.fitted.facts) is (kind == "colours")
+
+
+def test_noise_in_colours_depends_on_the_captions_alone_and_survives_a_save(tmp_path):
+    made = fit(window_of_free_captions(), RECIPE)
+    first, second = made.protect(batch_of(WORDS[0], WORDS[0], WORDS[1])), made.protect(batch_of(WORDS[1], start=9))
+    assert torch.equal(first.noise[0], first.noise[1]) and torch.equal(first.noise[2], second.noise[0])
+    assert first.noise.abs().max() <= 8
+    made.save(tmp_path / "protector")
+    again = Protector.load(tmp_path / "protector").protect(batch_of(WORDS[0], WORDS[0], WORDS[1]))
+    assert torch.equal(again.noise, first.noise) and again.words == first.words

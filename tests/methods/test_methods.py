@@ -13,7 +13,10 @@ from protect.data.window import Window, to_images
 from protect.methods import METHODS, em, mem
 from protect.methods.mem_settings import MemSettings
 from protect.methods.parts import error_min as minimise
-from protect.methods.parts.error_min import Minimiser, surrogate_of
+from protect.methods.parts import phase2
+from protect.methods.parts.budget import Budget
+from protect.methods.parts.error_min import Minimiser, surrogate_of, texts_of
+from protect.methods.parts.noise import SampleWise
 from protect.methods.parts.trigger import words_of
 from protect.methods.protector import fit
 from protect.methods.recipe import Recipe
@@ -139,7 +142,7 @@ def test_a_single_image_is_protected_alone(name):
     assert (protection.noise != 0).float().mean() > 0.3  # two words of opposite sign cancel
 
 
-@pytest.mark.parametrize("name", ["instant", "random"])
+@pytest.mark.parametrize("name", RECIPES)
 def test_an_image_is_protected_alike_in_any_company(name):
     made = fitted(name)
     together, apart = made.protect(batch_of(50, 51, 52)), [made.protect(batch_of(n)) for n in (52, 50, 51)]
@@ -191,9 +194,8 @@ def test_surrogate_learns_by_plain_adamw_steps():
     learned, window = em.fit(window_of(), recipe, CPU, str), window_of()
     surrogate = surrogate_of(recipe, 0, CPU).train()
     steps = optimizer(surrogate, recipe.own.learning_rate, recipe.own.weight_decay)
-    random = generator(recipe.fit.seed, "minimise")
-    order = list(window.epoch(4, random))
-    for rows in order:
+    random = generator(recipe.fit.seed, "round", 0)
+    for rows in window.epoch(4, generator(recipe.fit.seed, "pass", 0)):
         batch = window.batch(rows)
         draws = (torch.rand(4, generator=random) * 2).long().tolist()
         captions = [captions[draw] for draw, captions in zip(draws, batch.captions, strict=True)]
@@ -203,6 +205,80 @@ def test_surrogate_learns_by_plain_adamw_steps():
         steps.step()
     for name, value in surrogate.model.named_parameters():
         assert torch.equal(learned.tensors[f"surrogate.{name}"], value.detach()), name
+
+
+def test_learning_goes_through_the_pairs_pass_after_pass_whatever_the_length_of_a_round():
+    def order(steps, rounds):
+        recipe = variant("em", rounds=rounds, surrogate_steps=steps)
+        window = window_of()
+        noise = SampleWise(window, Budget(8.0))
+        done = Minimiser(window, recipe, (), torch.zeros(8, 0).long(), noise, False, CPU, str)
+        return torch.cat([rows for number in range(rounds) for rows in done._learning_order(number)])
+
+    long, short = order(6, 1), order(1, 6)
+    assert torch.equal(long, short)
+    assert all(part.sort().values.tolist() == list(range(8)) for part in long.split(8))
+    assert not torch.equal(long[:8], long[8:16])
+
+
+class Killed(Exception):
+    pass
+
+
+def killed_after(rounds):
+    """A report that ends the process, as a SIGKILL would, when so many rounds are done."""
+
+    def report(line):
+        if line.startswith(f"round {rounds}/"):
+            raise Killed
+
+    return report
+
+
+@pytest.mark.parametrize("after", [1, 2, 3])
+@pytest.mark.parametrize(("name", "own"), [("mem", {"text_rounds": 2}), ("em", {"reinit_every": 2})])
+def test_a_fit_that_was_killed_resumes_to_the_same_bytes(name, own, after, tmp_path):
+    recipe, rounds = variant(name, rounds=3, **own), tmp_path / "rounds"
+    whole = fit(window_of(), recipe)
+    with pytest.raises(Killed):
+        fit(window_of(), recipe, killed_after(after), rounds=rounds)
+    (rounds / "state.pt.part").write_bytes(b"cut short")  # what a kill leaves in the middle of a write
+    (rounds / f"noise-{after + 1}.int8.part").write_bytes(b"cut")
+    lines = []
+    again = fit(window_of(), recipe, lines.append, rounds=rounds)
+    assert lines[0] == f"resumed after round {after}/3" and len(lines) == 4 - after
+    assert again.hash == whole.hash
+    assert again.protect(batch_of(50)).words == whole.protect(batch_of(50)).words
+
+
+def test_rounds_of_another_recipe_or_other_data_are_refused(tmp_path):
+    recipe, rounds = variant("em"), tmp_path / "rounds"
+    with pytest.raises(Killed):
+        fit(window_of(), recipe, killed_after(1), rounds=rounds)
+    for window, other in ((window_of(), variant("em", step_size=2.0)), (window_of(7), recipe)):
+        with pytest.raises(ValueError, match="expected a checkpoint of this recipe and data, found another's"):
+            fit(window, other, rounds=rounds)
+    (rounds / "state.pt").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="expected the checkpoint of a fit"):
+        fit(window_of(), recipe, rounds=rounds)
+
+
+def test_the_noise_of_a_new_pair_comes_from_the_captions_of_others(monkeypatch):
+    """MEM permutes captions between a new pair and the anchors; EM keeps its own."""
+    seen = []
+    monkeypatch.setattr(
+        phase2,
+        "texts_of",
+        lambda lexicon, captions, choice: seen.append(captions) or texts_of(lexicon, captions, choice),
+    )
+    for name, own in (("mem", False), ("em", True)):
+        made = fitted(name)
+        seen.clear()
+        made.protect(batch_of(50))
+        (steps,) = seen
+        assert len(steps) == made.recipe.own.phase2_steps
+        assert all((caption == "a new one, 50") is own for (caption,) in steps)
+        assert own or {caption for (caption,) in steps} <= set(made.fitted.facts[phase2.CAPTIONS])
 
 
 def test_surrogates_take_turns_as_often_as_they_start_anew(monkeypatch):

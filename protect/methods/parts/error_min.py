@@ -1,8 +1,8 @@
 """Error minimisation on a window: the rounds that MEM and EM share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, count, islice
 
 import torch
 from torch import Tensor
@@ -13,6 +13,8 @@ from protect.clip.models import DualEncoder, autocast_type, families, load_encod
 from protect.clip.pack import pack, unpack
 from protect.clip.text_features import text_features
 from protect.data.window import Window
+from protect.methods.parts.checkpoint import Checkpoint
+from protect.methods.parts.contrast import InBatch
 from protect.methods.parts.eot import through
 from protect.methods.parts.hotflip import flip
 from protect.methods.parts.noise import SampleWise
@@ -32,7 +34,7 @@ class Minimiser:
 
     choice: the word of each pair at each position, (pairs, positions); changed in place by the word steps.
     permute: the captions of a batch are permuted among its images at every noise step, so that noise binds to
-    trigger words and not to the caption's meaning.
+    trigger words and not to the caption's meaning. checkpoint: where each round is kept, and resumed from.
     """
 
     window: Window
@@ -43,29 +45,58 @@ class Minimiser:
     permute: bool
     device: torch.device
     report: Report
+    checkpoint: Checkpoint | None = None
 
     def __post_init__(self) -> None:
-        self.random = generator(self.recipe.fit.seed, "minimise")
         self.transform = through(self.recipe.own.eot)
 
     def run(self) -> DualEncoder:
-        """All rounds; returns the last surrogate."""
+        """All rounds that are not done yet; returns the last surrogate."""
         own, fit = self.recipe.own, self.recipe.fit
         text_rounds = own.text_rounds if self.alphabet else 0
-        order = self.window.forever(fit.batch, self.random)
-        for number in range(own.rounds):
+        for number in range(self._resume(), own.rounds):
+            self.random = generator(fit.seed, "round", number)  # a round asks for nothing that was drawn before it
             if number == 0 or (own.reinit_every and number % own.reinit_every == 0):
                 self.start_surrogate(number)
-            learned = self.learn(list(islice(order, own.surrogate_steps)))
+            learned = self.learn(list(self._learning_order(number)))
             self.freeze()
             for rows in self.window.epoch(fit.batch, self.random):
                 if number < text_rounds:
                     self.search_words(rows)
                 self.move_noise(rows)
+            self._keep(number + 1)
             if (number + 1) % -(-own.rounds // REPORTS) == 0 or number + 1 == own.rounds:
                 self.report(f"round {number + 1}/{own.rounds}: surrogate loss {learned:.3f}")
         unpack(self.surrogate)
         return self.surrogate
+
+    def _learning_order(self, number: int) -> Iterator[Tensor]:
+        """The surrogate's batches of a round; a pass over the window goes on in the round after, as in the paper."""
+        seed, steps = self.recipe.fit.seed, self.recipe.own.surrogate_steps
+        passes = (self.window.epoch(self.recipe.fit.batch, generator(seed, "pass", turn)) for turn in count())
+        return islice(chain.from_iterable(passes), number * steps, (number + 1) * steps)
+
+    def _resume(self) -> int:
+        """Rounds that a checkpoint has; what they left is put back."""
+        done, state = self.checkpoint.load(self.window) if self.checkpoint else (0, {})
+        if done:
+            self.start_surrogate(done - 1)
+            self.surrogate.model.load_state_dict(state["surrogate"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.choice.copy_(state["choice"])
+            self.freeze()  # as a round leaves it: a frozen surrogate rounds its last bits in another way
+            self.report(f"resumed after round {done}/{self.recipe.own.rounds}")
+        return done
+
+    def _keep(self, done: int) -> None:
+        if self.checkpoint:
+            unpack(self.surrogate)
+            state = {
+                "surrogate": self.surrogate.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "choice": self.choice,
+            }
+            self.checkpoint.save(done, state, self.window.stored_noise())
 
     def start_surrogate(self, number: int) -> None:
         self.surrogate = surrogate_of(self.recipe, number, self.device)
@@ -102,8 +133,9 @@ class Minimiser:
         noise = self.noise.of(rows, batch.images)
         with torch.no_grad():
             features = image_features(self.surrogate, batch.images + noise / 255)
+        contrast = InBatch(features, self.surrogate.scale)
         captions = [self.surrogate.encode(caption) for caption in draw_captions(batch, self.random)]
-        self.choice[rows] = flip(self.lexicon, features, captions, self.choice[rows], self.recipe.own.candidates)
+        self.choice[rows] = flip(self.lexicon, contrast, captions, self.choice[rows], self.recipe.own.candidates)
 
     def move_noise(self, rows: Tensor) -> None:
         """The noise steps of these pairs."""
@@ -127,9 +159,9 @@ class Minimiser:
         batch = self.window.batch(rows)
         return Batch(batch.keys, batch.images.to(self.device), batch.captions)
 
-    def tokens(self, batch: Batch, choice: Choice, permute: bool = False) -> Tokens:
-        """Token rows of captions drawn anew, with these words; permuted, the words stay and the captions move."""
-        captions = self._captions(batch, permute)
+    def tokens(self, batch: Batch, choice: Choice) -> Tokens:
+        """Token rows of captions drawn anew, with these words."""
+        captions = draw_captions(batch, self.random)
         return self.lexicon.rows([self.surrogate.encode(caption) for caption in captions], choice)[0]
 
     def _captions(self, batch: Batch, permute: bool) -> list[str]:

@@ -1,31 +1,24 @@
 """Phase 2 of methods that make a noise for each image: what phase 1 made, or gradient steps on a frozen surrogate."""
 
 import hashlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from protect.clip.image_features import image_features
-from protect.clip.losses import clip_loss
 from protect.clip.models import DualEncoder
 from protect.clip.pack import pack
 from protect.data.window import Window
 from protect.methods.fitted import Fitted, Protect
 from protect.methods.parts.budget import Budget, to_int8
-from protect.methods.parts.eot import through
-from protect.methods.parts.error_min import draw_captions, permuted, surrogate_of, texts_of
-from protect.methods.parts.hotflip import flip
-from protect.methods.parts.noise import improve_images
-from protect.methods.parts.trigger import Choice, Lexicon, draw_choice, words_of
+from protect.methods.parts.error_min import surrogate_of
+from protect.methods.parts.phase2 import Phase2, anchor_captions, anchors
+from protect.methods.parts.trigger import Choice, Lexicon, words_of
 from protect.methods.recipe import Recipe
-from protect.seeds import generator
-from protect.types import Batch, Images, Protection, Words
+from protect.types import Batch, Protection, Words
 
-ANCHORS = 127  # pairs of the window that every batch is contrasted with, so that a lone image has a loss
 SCANNED = 128  # pairs of the window read at a time
 
 
@@ -35,13 +28,13 @@ def fitted_per_image(
     """What phase 2 needs: words and noise of the window's pairs, the surrogate, and features of some pairs."""
     prints = [_print(key, view) for batch in _scan(window) for key, view in _views(batch)]
     tensors = {"window.prints": torch.tensor(prints), "window.choice": choice.to(torch.int32)}
-    lexicon = Lexicon(surrogate, alphabet, recipe.trigger.trigger_style)
-    tensors |= _anchors(lexicon, window, choice)
+    tensors |= anchors(Lexicon(surrogate, alphabet, recipe.trigger.trigger_style), window, choice)
     weights = surrogate.model.state_dict()
     return Fitted(
         alphabet,
         tensors | {f"surrogate.{name}": value.cpu().contiguous() for name, value in weights.items()},
-        noise=window.stored_noise(),
+        anchor_captions(window),
+        window.stored_noise(),
     )
 
 
@@ -57,19 +50,6 @@ def _print(key: str, view: np.ndarray) -> int:
     """A number that stands for a key and its picture: another data set may have the same keys."""
     digest = hashlib.sha256(key.encode() + b"\0" + view.tobytes()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
-
-
-@torch.no_grad()
-def _anchors(lexicon: Lexicon, window: Window, choice: Choice) -> dict[str, Tensor]:
-    """Features of some pairs as protected."""
-    surrogate = lexicon.surrogate.eval()
-    rows = torch.arange(min(ANCHORS, len(window)))
-    batch = window.batch(rows)
-    noise = window.noise(rows).to(surrogate.device)
-    captions = [surrogate.encode(captions[0]) for captions in batch.captions]
-    images = surrogate.images(batch.images.to(surrogate.device) + noise / 255)
-    texts = surrogate.text(lexicon.rows(captions, choice[rows])[0])
-    return {"anchor.images": images.cpu(), "anchor.texts": texts.cpu()}
 
 
 class WindowLookup:
@@ -95,54 +75,6 @@ class WindowLookup:
         return self.noise.read(rows).float(), self.choice[rows]
 
 
-@dataclass
-class Generator:
-    """Noise and words for pairs that phase 1 has not seen: words from the keys bettered by HotFlip, noise by PGD."""
-
-    surrogate: DualEncoder
-    fitted: Fitted
-    recipe: Recipe
-    permute: bool
-
-    def __post_init__(self) -> None:
-        self.lexicon = Lexicon(self.surrogate, self.fitted.alphabet, self.recipe.trigger.trigger_style)
-        anchors = (self.fitted.tensors[f"anchor.{name}"] for name in ("images", "texts"))
-        self.anchor_images, self.anchor_texts = (anchor.to(self.surrogate.device) for anchor in anchors)
-        self.budget = Budget(self.recipe.noise.epsilon)
-        self.transform = through(self.recipe.own.eot)
-        self.settings = replace(self.recipe.own, steps=self.recipe.own.phase2_steps)
-
-    def make(self, batch: Batch) -> tuple[Float[Tensor, "batch 3 height width"], Choice]:
-        """Random numbers come from the seed and the batch's own keys."""
-        random = generator(self.recipe.fit.seed, *batch.keys)
-        images = batch.images.to(self.surrogate.device)
-        choice = draw_choice(batch.keys, self.fitted.alphabet, self.recipe.fit.seed)
-        if self.fitted.alphabet and self.recipe.own.text_rounds:
-            choice = self._flip(batch, images, choice, random)
-        loss = self._loss(batch, choice, random)
-        return improve_images(torch.zeros_like(images), images, loss, self.budget, self.settings).cpu(), choice
-
-    def _flip(self, batch: Batch, images: Images, choice: Choice, random: torch.Generator) -> Choice:
-        with torch.no_grad():
-            features = image_features(self.surrogate, images)
-        captions = [self.surrogate.encode(caption) for caption in draw_captions(batch, random)]
-        return flip(self.lexicon, features, captions, choice, self.recipe.own.candidates)
-
-    def _loss(self, batch: Batch, choice: Choice, random: torch.Generator) -> Callable[[Images], Tensor]:
-        """The batch's loss, the anchors among its rows, as a function of its images."""
-        captions = [draw_captions(batch, random) for _ in range(self.settings.steps)]
-        if self.permute:
-            captions = [permuted(step, random) for step in captions]
-        texts = iter(texts_of(self.lexicon, captions, choice))
-
-        def loss(changed: Images) -> Tensor:
-            own = image_features(self.surrogate, self.transform(changed, random))
-            images = torch.cat([own, self.anchor_images])
-            return clip_loss(images, torch.cat([next(texts), self.anchor_texts]), self.surrogate.scale)
-
-        return loss
-
-
 def per_image_protector(fitted: Fitted, recipe: Recipe, device: torch.device, permute: bool) -> Protect:
     """A stateless function of a batch: pairs of the window get what phase 1 made for them, others something new."""
     surrogate = surrogate_of(recipe, recipe.own.rounds - 1, device)
@@ -150,7 +82,7 @@ def per_image_protector(fitted: Fitted, recipe: Recipe, device: torch.device, pe
     surrogate.model.load_state_dict(weights)
     surrogate.eval().requires_grad_(False)
     pack(surrogate)
-    window, phase2 = WindowLookup(fitted), Generator(surrogate, fitted, recipe, permute)
+    window, phase2 = WindowLookup(fitted), Phase2(surrogate, fitted, recipe, permute)
     budget = Budget(recipe.noise.epsilon)
 
     def protect(batch: Batch) -> Protection:

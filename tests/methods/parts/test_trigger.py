@@ -4,10 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from protect.clip.losses import clip_loss
+from protect.clip.losses import clip_loss, clip_rows
 from protect.clip.models import DualEncoder, load_encoder, token_rows
 from protect.clip.open_clip_import import open_clip
-from protect.methods.parts.hotflip import flip, option_losses
+from protect.methods.parts.contrast import InBatch, WithAnchors
+from protect.methods.parts.hotflip import flip
 from protect.methods.parts.trigger import Lexicon, draw_choice, words_of, write_words
 from protect.settings.recipe import STYLES
 
@@ -57,6 +58,10 @@ def scene(rows=5, positions=1, scale=14.0, normalise=True):
     images = F.normalize(torch.randn(rows, 6, generator=random), dim=-1)
     captions = [tuple(torch.randint(1, 11, (3,), generator=random).tolist()) for _ in range(rows)]
     return lexicon, images, captions, torch.randint(0, WORDS, (rows, positions), generator=random)
+
+
+def in_batch(lexicon, images):
+    return InBatch(images, lexicon.surrogate.scale)
 
 
 def loss_of(lexicon, images, captions, choice):
@@ -159,7 +164,7 @@ def test_option_losses_differ_as_the_batch_loss_does(position):
     texts = torch.stack([texts_of(lexicon, captions, choice)] + [
         texts_of(lexicon, captions, with_symbol(choice, position, symbol)) for symbol in range(WORDS)
     ], dim=1)  # fmt: skip
-    losses = option_losses(images, texts, lexicon.surrogate.scale)
+    losses = InBatch(images, lexicon.surrogate.scale).options(texts)
     for row in range(5):
         exact = by_trying(lexicon, images, captions, choice, row, position) - loss_of(
             lexicon, images, captions, choice
@@ -171,7 +176,7 @@ def test_option_losses_differ_as_the_batch_loss_does(position):
 def test_option_losses_are_exact_where_one_text_takes_all_of_a_softmax(scale):
     images = F.normalize(torch.randn(6, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64), dim=-1)
     texts = torch.stack([images, images.roll(1, 0)], dim=1)
-    losses = option_losses(images.float(), texts.float(), torch.tensor(scale))
+    losses = InBatch(images.float(), torch.tensor(scale)).options(texts.float())
     present = clip_loss(images, texts[:, 0], torch.tensor(scale, dtype=torch.float64)).item()
     for row in range(6):
         changed = texts[:, 0].clone()
@@ -180,45 +185,71 @@ def test_option_losses_are_exact_where_one_text_takes_all_of_a_softmax(scale):
         assert (losses[row, 1] - losses[row, 0]).item() == pytest.approx(exact, rel=1e-4)
 
 
-def test_flip_with_every_candidate_finds_the_best_word_of_each_row():
+def test_flip_with_every_candidate_finds_the_best_word_of_each_row_that_changes():
     lexicon, images, captions, choice = scene(rows=6)
-    found = flip(lexicon, images, captions, choice, candidates=WORDS)
-    best = [by_trying(lexicon, images, captions, choice, row).argmin().item() for row in range(6)]
-    assert found[:, 0].tolist() == best
-    assert len(set(best)) > 1 and best != choice[:, 0].tolist()
+    found = flip(lexicon, in_batch(lexicon, images), captions, choice, candidates=WORDS)
+    best = torch.tensor([by_trying(lexicon, images, captions, choice, row).argmin().item() for row in range(6)])
+    moved = found[:, 0] != choice[:, 0]
+    assert torch.equal(found[moved, 0], best[moved])
+    assert moved.sum() >= 3 and len(set(best.tolist())) > 1
+
+
+@pytest.mark.parametrize("positions", [1, 3])
+@pytest.mark.parametrize("rows", [2, 3, 5, 9])
+def test_the_batchs_loss_with_all_new_words_never_rises(rows, positions):
+    lexicon, images, captions, choice = scene(rows=rows, positions=positions)
+    for candidates in (1, 2, WORDS):
+        found = flip(lexicon, in_batch(lexicon, images), captions, choice, candidates)
+        assert loss_of(lexicon, images, captions, found) <= loss_of(lexicon, images, captions, choice) + 1e-6
+        assert torch.equal(found, choice) or (
+            loss_of(lexicon, images, captions, found) < loss_of(lexicon, images, captions, choice)
+        )
+
+
+def test_rows_that_ask_for_the_same_text_are_refused_together():
+    images = F.normalize(torch.tensor([[1.0, 0.2], [1.0, -0.2]]), dim=-1)
+    texts = F.normalize(torch.tensor([[0.2, 1.0], [0.2, -1.0]]), dim=-1)
+    same = F.normalize(torch.tensor([[1.0, 0.0], [1.0, 0.0]]), dim=-1)
+    scale = torch.tensor(14.0)
+    alone = [clip_loss(images, torch.where(torch.tensor([[i == 0], [i == 1]]), same, texts), scale) for i in (0, 1)]
+    assert all(loss > clip_loss(images, texts, scale) for loss in alone)  # told apart now, alike afterwards
+    assert not InBatch(images, scale).accepted(texts, same).any()
+    assert InBatch(images, scale).accepted(same, texts).all()
 
 
 def test_first_order_estimate_alone_finds_the_best_word_where_the_loss_is_linear():
     lexicon, images, captions, choice = scene(rows=6, scale=0.01, normalise=False)
-    found = flip(lexicon, images, captions, choice, candidates=1)
-    best = [by_trying(lexicon, images, captions, choice, row).argmin().item() for row in range(6)]
-    assert found[:, 0].tolist() == best
+    found = flip(lexicon, in_batch(lexicon, images), captions, choice, candidates=1)
+    best = torch.tensor([by_trying(lexicon, images, captions, choice, row).argmin().item() for row in range(6)])
+    moved = found[:, 0] != choice[:, 0]
+    assert moved.any() and torch.equal(found[moved, 0], best[moved])
 
 
 @pytest.mark.parametrize("candidates", [1, 2, 5])
 @pytest.mark.parametrize("rows", [2, 5, 9])
 def test_a_row_that_changes_alone_never_loses(rows, candidates):
     lexicon, images, captions, choice = scene(rows=rows)
-    found = flip(lexicon, images, captions, choice, candidates)
+    found = flip(lexicon, in_batch(lexicon, images), captions, choice, candidates)
     for row in range(rows):
         losses = by_trying(lexicon, images, captions, choice, row)
         assert losses[found[row, 0]] <= losses[choice[row, 0]] + 1e-6
 
 
 def test_later_positions_see_the_words_chosen_before():
-    lexicon, images, captions, choice = scene(rows=2, positions=2)
-    found = flip(lexicon, images, captions, choice, candidates=WORDS)
+    lexicon, images, captions, choice = scene(rows=6, positions=2)
+    found = flip(lexicon, in_batch(lexicon, images), captions, choice, candidates=WORDS)
     half = torch.stack([found[:, 0], choice[:, 1]], dim=1)
-    best = [by_trying(lexicon, images, captions, half, row, position=1).argmin().item() for row in range(2)]
-    assert found[:, 1].tolist() == best
+    best = torch.tensor([by_trying(lexicon, images, captions, half, r, position=1).argmin().item() for r in range(6)])
+    moved = found[:, 1] != choice[:, 1]
+    assert moved.any() and torch.equal(found[moved, 1], best[moved])
 
 
 def test_flip_leaves_its_input_alone_and_a_lone_row_keeps_its_words():
     lexicon, images, captions, choice = scene(rows=4, positions=2)
     before = choice.clone()
-    assert not torch.equal(flip(lexicon, images, captions, choice, WORDS), choice)
+    assert not torch.equal(flip(lexicon, in_batch(lexicon, images), captions, choice, WORDS), choice)
     assert torch.equal(choice, before)
-    assert torch.equal(flip(lexicon, images[:1], captions[:1], choice[:1], WORDS), choice[:1])
+    assert torch.equal(flip(lexicon, in_batch(lexicon, images[:1]), captions[:1], choice[:1], WORDS), choice[:1])
 
 
 @pytest.mark.parametrize("tempting", [START, END, OUTSIDE, 0])
@@ -229,7 +260,28 @@ def test_only_words_of_the_alphabet_can_be_chosen(tempting):
     clip_loss(images, lexicon.surrogate.text_from(embeddings, tokens), lexicon.surrogate.scale).backward()
     with torch.no_grad():  # the forbidden token becomes the best by far for the first row
         lexicon.surrogate.table[tempting] = -1e6 * embeddings.grad[0, where[0, 0]]
-    found = flip(lexicon, images, captions, choice, candidates=WORDS)
+    found = flip(lexicon, in_batch(lexicon, images), captions, choice, candidates=WORDS)
     rows, where = lexicon.rows(captions, found)
     assert set(rows.gather(1, where).flatten().tolist()) <= set(range(1, WORDS + 1))
     assert torch.equal((rows == END).sum(dim=1), torch.ones(4, dtype=torch.long))
+
+
+def test_with_anchors_a_row_is_contrasted_with_stored_pairs_alone():
+    lexicon, images, captions, choice = scene(rows=4, positions=2)
+    stored, scale = scene(rows=7)[1], lexicon.surrogate.scale
+    contrast = WithAnchors(images, scale, stored, stored.roll(1, 0))
+    texts = texts_of(lexicon, captions, choice)
+    for row in range(4):
+        own_images, own_texts = (
+            torch.cat([images[row, None], stored]),
+            torch.cat([texts[row, None], stored.roll(1, 0)]),
+        )
+        expected = clip_rows(own_images, own_texts, scale)[0]
+        torch.testing.assert_close(contrast.rows(texts[:, None])[row, 0], expected)
+    found = flip(lexicon, contrast, captions, choice, WORDS)
+    assert not torch.equal(found, choice)
+    for row in range(4):
+        alone = WithAnchors(images[row, None], scale, stored, stored.roll(1, 0))
+        assert torch.equal(flip(lexicon, alone, captions[row : row + 1], choice[row : row + 1], WORDS)[0], found[row])
+    before, after = (contrast.loss(texts_of(lexicon, captions, c)) for c in (choice, found))
+    assert after < before
