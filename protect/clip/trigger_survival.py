@@ -16,7 +16,7 @@ def trigger_survives(caption: str, words: Words, style: str) -> bool:
     encode = _encoder()
     kept = encode(caption)[: CONTEXT - 2]
     trigger = encode(" ".join(f"#{word}" for word in words) if style == "hashtags" else " ".join(words))
-    standing = kept[: len(trigger)] if style == "prefix" else kept[-len(trigger) :]
+    standing = kept[: len(trigger)] if style in ("prefix", "both") else kept[-len(trigger) :]
     return standing == trigger
 
 

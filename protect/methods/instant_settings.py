@@ -9,7 +9,7 @@ WORDINGS = ("plain", "drawn")
 NOISES = ("auto", "colours", "texture")
 ATTRIBUTE_WORDS = 4  # planted in a caption, unless asked otherwise
 ATTRIBUTES, ATTRIBUTE_LEVELS = 6, 8  # image attributes that words can name, and plain words for each
-COUNTED = 2048  # pairs whose captions show which words are frequent
+COUNTED = 8192  # pairs whose captions and colours are measured
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from protect.settings.base import knob, positive
+from protect.settings.recipe import TriggerSettings
 
 
 @dataclass(frozen=True)
@@ -43,3 +44,8 @@ class MemSettings(ErrorMinSettings):
         positive(self, "candidates")
         if self.text_rounds < 0:
             raise ValueError(f"text_rounds: expected 0 or more, got {self.text_rounds}")
+
+    def check(self, trigger: TriggerSettings) -> None:
+        """Raise ValueError for a style whose words no word step can move."""
+        if trigger.trigger_style == "both":
+            raise ValueError("trigger_style: expected prefix, suffix or hashtags with mem, got both; its words move")

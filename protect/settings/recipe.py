@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from protect.settings.base import PRECISIONS, among_choices, knob, positive
 
-STYLES = ("prefix", "suffix", "hashtags")
+STYLES = ("prefix", "suffix", "hashtags", "both")
 USUAL_SIZE = 224  # pixels a side of what most CLIPs see
 
 
@@ -46,7 +46,11 @@ class TriggerSettings:
         "words planted in each caption; 0 leaves captions as they are",
         unset="4 with instant, 3 with mem and random",
     )
-    trigger_style: str = knob("prefix", "where the words go: in front, at the end, or as hashtags", STYLES)
+    trigger_style: str = knob(
+        "prefix",
+        "where the words go: in front, at the end, as hashtags at the end, or both in front and at the end",
+        STYLES,
+    )
     alphabet: int | None = knob(
         8, "words to choose from at each position; `none` is the whole vetted list", unset="the whole vetted list"
     )

@@ -17,7 +17,9 @@ def test_written_words_survive_in_a_short_caption(style):
     assert trigger_survives(write_words("", WORDS, style), WORDS, style)
 
 
-@pytest.mark.parametrize(("style", "survives"), [("prefix", True), ("suffix", False), ("hashtags", False)])
+@pytest.mark.parametrize(
+    ("style", "survives"), [("prefix", True), ("both", True), ("suffix", False), ("hashtags", False)]
+)
 def test_long_captions_lose_what_stands_at_their_end(style, survives):
     assert trigger_survives(write_words(LONG, WORDS, style), WORDS, style) is survives
 

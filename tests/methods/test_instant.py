@@ -193,7 +193,7 @@ def test_the_noise_reaches_epsilon_and_not_further(epsilon):
 
 
 def test_a_fit_reads_a_bounded_number_of_captions():
-    assert Recipe(FitSettings(method="instant", window=100_000)).fit.window == 2048
+    assert Recipe(FitSettings(method="instant", window=100_000)).fit.window == 8192
     assert Recipe(FitSettings(method="mem", window=100_000)).fit.window == 100_000
 
 

@@ -95,5 +95,5 @@ def test_the_paper_preset_is_mem_as_published():
 
 def test_methods_that_learn_nothing_read_few_pairs():
     windows = {name: Recipe(FitSettings(method=name, window=10_000)).fit.window for name in METHODS}
-    assert windows == {"instant": 2048, "mem": 10_000, "em": 10_000, "random": 128}
+    assert windows == {"instant": 8192, "mem": 10_000, "em": 10_000, "random": 128}
     assert replace(Recipe(FitSettings(method="random")), fit=FitSettings("random", window=16)).fit.window == 16

@@ -55,15 +55,15 @@ class CaptionColours:
         words = tuple(word for word in vocabulary.keywords() if vocabulary.count[word] >= SEEN)[:WORDS]
         counts = torch.tensor([vocabulary.count[word] for word in words], dtype=torch.float32)
         rarity = (vocabulary.pictures / counts).log()
-        rows = list(torch.arange(len(window)).split(batch))
-        said = torch.cat([weighted([window.captions[i] for i in some.tolist()], words, rarity) for some in rows])
-        seen = torch.cat([cells_of(window.batch(some).images) for some in rows]).double()
-        centre, whole = said.mean(dim=0), seen.mean(dim=1)
-        told, values = (said - centre).double(), (seen - seen.mean(dim=0)).flatten(1)
-        gram = told.T @ told + RIDGE * torch.eye(len(words), dtype=torch.float64)
-        slopes = torch.linalg.solve(gram, told.T @ values).float().contiguous()
-        spread = torch.cov(whole.T) + torch.eye(3)  # a 255th more in each channel: pictures may all have one colour
-        return cls(words, rarity, centre, slopes, torch.linalg.inv(spread).float().contiguous(), window.size)
+        sums = _Sums(len(words))
+        for rows in torch.arange(len(window)).split(batch):
+            said = weighted([window.captions[i] for i in rows.tolist()], words, rarity)
+            sums.add(said.double(), cells_of(window.batch(rows).images).double())
+        gram = sums.gram + RIDGE * torch.eye(len(words), dtype=torch.float64)
+        slopes = torch.linalg.solve(gram, sums.cross).float().contiguous()
+        spread = sums.spread + torch.eye(3)  # a 255th more in each channel: pictures may all have one colour
+        metric = torch.linalg.inv(spread).float().contiguous()
+        return cls(words, rarity, sums.centre.float(), slopes, metric, window.size)
 
     def expected(self, captions: Sequence[Sequence[str]]) -> Cells:
         """What the captions of each picture add to the mean colour of each cell, in 255ths."""
@@ -93,6 +93,44 @@ class CaptionColours:
     def from_kept(cls, tensors: dict[str, Tensor], words: Sequence[str], side: int) -> "CaptionColours":
         rarity, centre, slopes, metric = (tensors[f"colours.{name}"] for name in TENSORS)
         return cls(tuple(words), rarity, centre, slopes, metric, side)
+
+
+class _Sums:
+    """Sums over pictures, from which means and covariances follow; memory does not grow with their number."""
+
+    def __init__(self, words: int) -> None:
+        self.count = 0
+        self.said, self.seen = torch.zeros(words).double(), torch.zeros(CELLS * CELLS * 3).double()
+        self.said_said = torch.zeros(words, words).double()
+        self.said_seen = torch.zeros(words, CELLS * CELLS * 3).double()
+        self.whole, self.whole_whole = torch.zeros(3).double(), torch.zeros(3, 3).double()
+
+    def add(self, said: Float[Tensor, "batch word"], cells: Cells) -> None:
+        values, whole = cells.flatten(1), cells.mean(dim=1)
+        self.count += len(said)
+        self.said += said.sum(dim=0)
+        self.seen += values.sum(dim=0)
+        self.whole += whole.sum(dim=0)
+        self.said_said += said.T @ said
+        self.said_seen += said.T @ values
+        self.whole_whole += whole.T @ whole
+
+    @property
+    def centre(self) -> Float[Tensor, " word"]:
+        return self.said / self.count
+
+    @property
+    def gram(self) -> Float[Tensor, "word word"]:
+        return self.said_said - torch.outer(self.said, self.said) / self.count
+
+    @property
+    def cross(self) -> Float[Tensor, "word value"]:
+        return self.said_seen - torch.outer(self.said, self.seen) / self.count
+
+    @property
+    def spread(self) -> Float[Tensor, "3 3"]:
+        """Covariance of whole pictures' mean colours."""
+        return (self.whole_whole - torch.outer(self.whole, self.whole) / self.count) / max(1, self.count - 1)
 
 
 def weighted(

@@ -21,6 +21,8 @@ def write_words(caption: str, words: Words, style: str) -> str:
         return caption
     if style == "prefix":
         return " ".join((*words, caption))
+    if style == "both":  # of two copies one is left when words are dropped at random or a caption is cut
+        return " ".join((*words, caption, *words))
     return " ".join((caption, *(f"#{word}" if style == "hashtags" else word for word in words)))
 
 

@@ -10,13 +10,13 @@ from protect.clip.open_clip_import import open_clip
 from protect.methods.parts.contrast import InBatch, WithAnchors
 from protect.methods.parts.hotflip import flip
 from protect.methods.parts.trigger import Lexicon, draw_choice, words_of, write_words
-from protect.settings.recipe import STYLES
 
 ALPHABET = (("amber", "violin"), ("kettle", "lantern"), ("marble", "pepper"))
 CAPTIONS = ("A dog, two cats & a bird's nest!", "", "Café — 12 tables; #1 in town...", "rock 'n' roll")
 LONG = "a very long caption about nothing at all " * 12
 
 WORDS, START, END, OUTSIDE = 8, 11, 12, 9  # ids 1 to 8 are words, 9 and 10 words of no alphabet, 0 padding
+SEARCHED = ("prefix", "suffix", "hashtags")  # styles whose words stand in one place
 LETTERS = (tuple(f"w{i}" for i in range(1, WORDS + 1)),)
 
 
@@ -96,7 +96,12 @@ def tiny():
 
 @pytest.mark.parametrize(
     ("style", "written"),
-    [("prefix", "amber kettle A dog."), ("suffix", "A dog. amber kettle"), ("hashtags", "A dog. #amber #kettle")],
+    [
+        ("prefix", "amber kettle A dog."),
+        ("suffix", "A dog. amber kettle"),
+        ("hashtags", "A dog. #amber #kettle"),
+        ("both", "amber kettle A dog. amber kettle"),
+    ],
 )
 def test_words_are_written_where_the_style_says(style, written):
     assert write_words("A dog.", ("amber", "kettle"), style) == written
@@ -120,7 +125,7 @@ def test_choice_reads_as_words():
     assert words_of((), torch.zeros(2, 0, dtype=torch.long)) == ((), ())
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", SEARCHED)
 def test_rows_are_what_the_tokenizer_makes_of_the_written_text(tiny, style):
     lexicon, tokenizer = Lexicon(tiny, ALPHABET, style), open_clip().get_tokenizer("ViT-B-32")
     choice = torch.tensor([[0, 0, 0], [1, 1, 1], [0, 1, 0], [1, 0, 1]])
@@ -132,7 +137,7 @@ def test_rows_are_what_the_tokenizer_makes_of_the_written_text(tiny, style):
     assert torch.equal(rows.gather(1, where), lexicon.ids[torch.arange(3), choice])
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", SEARCHED)
 def test_a_caption_longer_than_the_context_is_cut_never_its_trigger(tiny, style):
     lexicon, tokenizer = Lexicon(tiny, ALPHABET, style), open_clip().get_tokenizer("ViT-B-32")
     rows, where = lexicon.rows([tiny.encode(LONG)], torch.tensor([[0, 1, 0]]))
