@@ -1,5 +1,6 @@
 """protect fit: phase 1."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ def fit(
 
     SHARDS may also be one folder of photos with captions.
 
+    A fit that is killed resumes from OUT.rounds, which goes when it is complete.
+
     The folder is a key: anyone who has it can find and undo your protection. Keep it private.
     """
     recipe = build_recipe(values, ctx)
@@ -35,12 +38,14 @@ def fit(
     from protect.methods.protector import check_folder
 
     check_folder(out)
+    rounds = out.with_name(f"{out.name}.rounds")
     with Reporter(0, quiet) as report:
         if is_photo_folder(shards):
-            protector = fit_on_photos(Path(shards[0]), recipe, report, device)
+            protector = fit_on_photos(Path(shards[0]), recipe, report, device, rounds)
         else:
-            protector = fit_on_shards(find_shards(shards), recipe, PublishSettings(), report, device)
+            protector = fit_on_shards(find_shards(shards), recipe, PublishSettings(), report, device, rounds=rounds)
         protector.save(out)
+        shutil.rmtree(rounds, ignore_errors=True)
     about = {
         "protector": str(out),
         "method": recipe.fit.method,

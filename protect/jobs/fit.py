@@ -80,10 +80,10 @@ def _view(read: Read, size: int) -> View | Failure:
     return item.view(size) if isinstance(item, Prepared) else item
 
 
-def _fit(window: Window, recipe: Recipe, report: Report, device: str) -> Protector:
+def _fit(window: Window, recipe: Recipe, report: Report, device: str, rounds: Path | None) -> Protector:
     """Phase 1; ValueError says why there is too little to fit on, by the most frequent reason, and what to do."""
     if len(window) >= LEAST:
-        return fit(window, recipe, report, device)
+        return fit(window, recipe, report, device, rounds)
     refused, usable = window.refused, len(window)
     reasons = ", ".join(f"{count} with {kind}" for kind, count in refused.most_common())
     cure = CURES.get(next(iter(refused.most_common(1)), ("", 0))[0], "give it more pairs")
@@ -104,15 +104,18 @@ def fit_on_shards(
     report: Report,
     device: str = "auto",
     looks: Looks | None = None,
+    rounds: Path | None = None,
 ) -> Protector:
-    """Phase 1 on shards."""
+    """Phase 1 on shards; `rounds`: a folder to resume from if the fit is killed."""
     refuse_many_processes()
-    return _fit(fill_window(shards, recipe, publish, device, looks), recipe, report, device)
+    return _fit(fill_window(shards, recipe, publish, device, looks), recipe, report, device, rounds)
 
 
-def fit_on_photos(source: Path, recipe: Recipe, report: Report, device: str = "auto") -> Protector:
-    """Phase 1 on the photos of a folder that have captions."""
+def fit_on_photos(
+    source: Path, recipe: Recipe, report: Report, device: str = "auto", rounds: Path | None = None
+) -> Protector:
+    """Phase 1 on the photos of a folder that have captions; `rounds`: a folder to resume from if it is killed."""
     refuse_many_processes()
     items = (read() for read in photo_samples(source))
     sizes = (item.picture.image.size for item in items if isinstance(item, Prepared))
-    return _fit(window_of(photo_samples(source), recipe, sizes, device), recipe, report, device)
+    return _fit(window_of(photo_samples(source), recipe, sizes, device), recipe, report, device, rounds)

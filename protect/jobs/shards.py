@@ -23,7 +23,7 @@ from protect.jobs.shard_stats import marker
 from protect.methods.protector import Protector
 from protect.methods.recipe import Recipe
 
-JOB, PROTECTOR = "job.json", "protector"
+JOB, PROTECTOR, ROUNDS = "job.json", "protector", "rounds"
 SMALL = 128 * 128  # pixels of a picture that is not worth a thread of its own
 
 
@@ -94,8 +94,10 @@ def _own_protector(plan: Plan, recipe: Recipe, device: str, report: Report) -> P
     folder = plan.private / PROTECTOR
     if folder.exists():
         return Protector.load(folder, device)
-    protector = fit_on_shards(plan.shards, recipe, plan.publish, report, device, plan.looks)
+    rounds = plan.private / ROUNDS
+    protector = fit_on_shards(plan.shards, recipe, plan.publish, report, device, plan.looks, rounds)
     protector.save(folder)
+    shutil.rmtree(rounds, ignore_errors=True)
     return protector
 
 
@@ -118,7 +120,8 @@ def _claim(plan: Plan, recipe: Recipe, protector: Protector | None) -> None:
             f"{', '.join(changed)}; choose another OUT"
         )
     if not before or _fits_on(before) != _fits_on(job):  # an attempt that ended before its first shard
-        shutil.rmtree(plan.private / PROTECTOR, ignore_errors=True)
+        for part in (PROTECTOR, ROUNDS):
+            shutil.rmtree(plan.private / part, ignore_errors=True)
     if changed:
         write_whole(path, json.dumps(job, indent=2).encode(), mode=0o600)
 
