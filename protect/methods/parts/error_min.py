@@ -49,13 +49,14 @@ class Minimiser:
 
     def __post_init__(self) -> None:
         self.transform = through(self.recipe.own.eot)
+        self.random = self._random_of(0)
 
     def run(self) -> DualEncoder:
         """All rounds that are not done yet; returns the last surrogate."""
         own, fit = self.recipe.own, self.recipe.fit
         text_rounds = own.text_rounds if self.alphabet else 0
         for number in range(self._resume(), own.rounds):
-            self.random = generator(fit.seed, "round", number)  # a round asks for nothing that was drawn before it
+            self.random = self._random_of(number)
             if number == 0 or (own.reinit_every and number % own.reinit_every == 0):
                 self.start_surrogate(number)
             learned = self.learn(list(self._learning_order(number)))
@@ -69,6 +70,10 @@ class Minimiser:
                 self.report(f"round {number + 1}/{own.rounds}: surrogate loss {learned:.3f}")
         unpack(self.surrogate)
         return self.surrogate
+
+    def _random_of(self, number: int) -> torch.Generator:
+        """The random numbers of a round: a resumed fit needs none that were drawn before it."""
+        return generator(self.recipe.fit.seed, "round", number)
 
     def _learning_order(self, number: int) -> Iterator[Tensor]:
         """The surrogate's batches of a round; a pass over the window goes on in the round after, as in the paper."""
@@ -159,15 +164,14 @@ class Minimiser:
         batch = self.window.batch(rows)
         return Batch(batch.keys, batch.images.to(self.device), batch.captions)
 
-    def tokens(self, batch: Batch, choice: Choice) -> Tokens:
-        """Token rows of captions drawn anew, with these words."""
-        captions = draw_captions(batch, self.random)
+    def tokens(self, batch: Batch, choice: Choice, permute: bool = False) -> Tokens:
+        """Token rows of captions drawn anew, with these words; permuted, the words stay and the captions move."""
+        captions = self._captions(batch, permute)
         return self.lexicon.rows([self.surrogate.encode(caption) for caption in captions], choice)[0]
 
     def _captions(self, batch: Batch, permute: bool) -> list[str]:
-        return (
-            permuted(draw_captions(batch, self.random), self.random) if permute else draw_captions(batch, self.random)
-        )
+        captions = draw_captions(batch, self.random)
+        return permuted(captions, self.random) if permute else captions
 
 
 def draw_captions(batch: Batch, random: torch.Generator) -> list[str]:
