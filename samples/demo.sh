@@ -15,6 +15,6 @@ run python samples/make_samples.py demo/train --pairs 4000 --seed 0 --size 32
 run python samples/make_samples.py demo/test --pairs 500 --seed 1 --size 32
 run protect shards demo/train demo/protected --seed 20261127
 run protect inspect demo/protected
-run protect verify demo/train demo/protected --test demo/test --attackers tiny-resnet --epochs 10 \
+run protect verify demo/train demo/protected --test demo/test --attackers tiny-vit --size 32 --epochs 8 \
     --countermeasures whiten-and-deduplicate --mix 1 --out demo/report
 printf '\nreport: demo/report/report.html, before and after: demo/protected/_protect/private/contact-sheet.png\n'
