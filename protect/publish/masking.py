@@ -71,7 +71,7 @@ def fit_epsilon(clean: np.ndarray, change: np.ndarray, epsilon: float, floor: fl
     at another that is stretched to it. The codec is not in it: `tighter` answers that.
     """
     if clean.ndim != 3 or change.ndim != 3 or clean.shape[2] != change.shape[2]:
-        raise ValueError(f"change: expected HxWx3 for a picture {clean.shape}, got {change.shape}; carry it first")
+        raise ValueError(f"change: expected HxWx3 for a picture {clean.shape}, got {change.shape}; upsample it first")
     if not 0 <= floor <= 1:
         raise ValueError(f"floor: expected an SSIM of 0 to 1, got {floor}")
     shape = _display_shape(*clean.shape[:2])

@@ -5,7 +5,7 @@ from PIL import Image
 
 from protect.data.pictures import display
 from protect.publish.masking import Fit, fit_epsilon, mask_rows, visibility_mask
-from protect.publish.upsample import carry, grid
+from protect.publish.upsample import grid, upsample
 from protect.settings.publish import Strength
 
 
@@ -18,7 +18,7 @@ def masked(image: Image.Image, change: np.ndarray) -> np.ndarray:
 def visible_change(
     image: Image.Image, noise: np.ndarray, made_with: float, strength: Strength, size: int | None = None
 ) -> tuple[np.ndarray, Fit]:
-    """The change of a photo, float32 HxWx3 in 255ths on the grid of `carry`, and how far the floor lowered it.
+    """The change of a photo, float32 HxWx3 in 255ths on the grid of `upsample`, and how far the floor lowered it.
 
     `noise` is int8 3xNxN and was made with an epsilon of `made_with`; it gets the strength's epsilon. `size` is
     the side of its middle that a model sees of the photo (N without it).
@@ -28,7 +28,7 @@ def visible_change(
     small = display(image)
     scaled = noise.astype(np.float32) * np.float32(strength.epsilon / made_with)
     size = size or noise.shape[-1]
-    change = carry(scaled, *grid(image.height, image.width, size), strength.epsilon, size=size)
+    change = upsample(scaled, *grid(image.height, image.width, size), strength.epsilon, size=size)
     change = masked(image, change)
     fit = fit_epsilon(small, change, strength.epsilon, strength.floor)
     return change * np.float32(fit.scale), fit

@@ -1,15 +1,21 @@
 """Noise added to a picture of any mode and size, strip by strip, and how far two pictures are apart."""
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
 from protect.data.images import LUMA
-from protect.data.pictures import DEEP, GREY, ROWS, display, strips
+from protect.data.pictures import DEEP, GREY, ROWS, display
 from protect.publish.quality import Distortion, ssim
 from protect.publish.upsample import stretched
+
+HALF = 128  # what no change is written as
+TRANSPARENT = ("LA", "RGBA")
+STILL = (*TRANSPARENT, "CMYK")  # whose last band, alpha or black ink, is never changed
+SQUARES = np.arange(256) ** 2
 
 
 class Difference(NamedTuple):
@@ -26,8 +32,9 @@ class Difference(NamedTuple):
 def with_noise(image: Image.Image, change: np.ndarray, epsilon: int | float) -> Image.Image:
     """A new picture that differs by at most floor(epsilon) 255ths a value; transparency stays.
 
-    `change` is float32 HxWxC in 255ths at any size: it is stretched to the picture's. Ink moves against it, grey
-    pictures take its luma (or its only channel), 16-bit ones move in steps of 257.
+    `change` is float32 HxWxC in 255ths at any size: it is stretched to the picture's. One channel is brightness:
+    all colours move alike. Ink moves against it, grey pictures take its luma (or its only channel), 16-bit ones
+    move in steps of 257.
     """
     whole = math.floor(epsilon)
     if image.mode in GREY and change.shape[-1] == 3:
@@ -35,34 +42,53 @@ def with_noise(image: Image.Image, change: np.ndarray, epsilon: int | float) -> 
     elif image.mode == "CMYK":
         change = -change
     new = Image.new(image.mode, image.size)
-    wanted = stretched(change, image.height, image.width, ROWS)
-    for (top, clean), (_, carried) in zip(strips(image), wanted, strict=True):
-        steps = np.clip(np.rint(carried, out=carried), -whole, whole, out=carried)
+    for top, wanted in stretched(change, image.height, image.width, ROWS):
+        steps = np.clip(np.rint(wanted, out=wanted), -whole, whole, out=wanted)
+        clean = image.crop((0, top, image.width, top + len(steps)))
         if image.mode == "I;16":
-            moved = clean[..., 0].astype(np.int32) + steps[..., 0].astype(np.int32) * DEEP
+            moved = np.asarray(clean).astype(np.int32) + steps[..., 0].astype(np.int32) * DEEP
             new.paste(Image.fromarray(np.clip(moved, 0, 65535).astype(np.uint16)), (0, top))
             continue
-        changed = clean.copy()
-        colors = steps.shape[-1]
-        np.clip(clean[..., :colors] + steps.astype(np.int16), 0, 255, out=changed[..., :colors], casting="unsafe")
-        new.paste(Image.fromarray(changed[..., 0] if image.mode == "L" else changed, image.mode), (0, top))
+        for part in (steps,) if whole < HALF else (np.floor(steps / 2), np.ceil(steps / 2)):
+            clean = ImageChops.add(clean, _around_half(part, image.mode), 1, -HALF)
+        new.paste(clean, (0, top))
     return new
+
+
+def _around_half(steps: np.ndarray, mode: str) -> Image.Image:
+    """Steps from -HALF on as a picture, whose values are HALF where nothing moves."""
+    values = (steps + np.float32(HALF)).astype(np.uint8)
+    planes = [Image.fromarray(np.ascontiguousarray(values[..., channel])) for channel in range(values.shape[-1])]
+    bands = Image.getmodebands(mode)
+    if len(planes) == 1:
+        planes *= bands - (mode in STILL)
+    if mode in STILL:
+        planes.append(Image.new("L", planes[0].size, HALF))
+    return Image.merge(mode, planes) if bands > 1 else planes[0]
 
 
 def compare(clean: Image.Image, written: Image.Image) -> Difference:
     """How far `written` is from `clean`, a picture of the same mode and size."""
-    largest = alpha = squares = count = 0
-    for (_, a), (_, b) in zip(strips(clean), strips(written), strict=True):
-        moved = np.maximum(a, b) - np.minimum(a, b)
-        if clean.mode in ("LA", "RGBA"):
-            alpha = max(alpha, int(moved[..., -1].max()))
-            moved = moved[..., :-1]
-        largest = max(largest, int(moved.max()))
-        wide = np.uint16 if moved.dtype == np.uint8 else np.uint32  # just wide enough for a square
-        squares += int(np.square(moved, dtype=wide).sum(dtype=np.uint64))
-        count += moved.size
+    largest = alpha = squares = 0
+    for a, b in zip(_pieces(clean), _pieces(written), strict=True):
+        if clean.mode == "I;16":
+            moved = np.asarray(a).astype(np.int64) - np.asarray(b)
+            largest, squares = max(largest, int(np.abs(moved).max())), squares + int((moved * moved).sum())
+            continue
+        counts = np.array(ImageChops.difference(a, b).histogram()).reshape(-1, 256)
+        if clean.mode in TRANSPARENT:
+            alpha, counts = max(alpha, int(counts[-1].nonzero()[0][-1])), counts[:-1]
+        together = counts.sum(axis=0)
+        largest, squares = max(largest, int(together.nonzero()[0][-1])), squares + int(together @ SQUARES)
     unit = DEEP if clean.mode == "I;16" else 1
-    error = squares / count / unit**2
+    colors = Image.getmodebands(clean.mode) - (clean.mode in TRANSPARENT)
+    error = squares / (math.prod(clean.size) * colors) / unit**2
     psnr = 10 * math.log10(255**2 / error) if error else math.inf
     likeness = ssim(display(clean), display(written)) if error else 1.0
     return Difference(Distortion(math.ceil(largest / unit), psnr, likeness), largest / unit, alpha)
+
+
+def _pieces(image: Image.Image) -> Iterator[Image.Image]:
+    """The picture in pieces of ROWS rows."""
+    for top in range(0, image.height, ROWS):
+        yield image.crop((0, top, image.width, min(top + ROWS, image.height)))

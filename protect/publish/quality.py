@@ -15,7 +15,7 @@ WINDOW, SIGMA = 11, 1.5
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2  # keep SSIM's quotients finite, as in the paper
 STRIP = 256
 FULL_SCALE = 256  # pixels a side: SSIMULACRA2 halves a picture five times, and is tuned to all six sizes
-BANDED = 256  # sides up to this are blurred by a matrix
+BLOCK = 32  # rows or columns that one product blurs
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,39 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
     When a side is shorter than the window, the window shrinks to the largest odd size that fits.
     """
     _check(a, b)
-    x, y = (_display(image).astype(np.float32).transpose(2, 0, 1) for image in (a, b))
-    kernel = _kernel(min(x.shape[1:]))
-    mean_x, mean_y = _blur(x, kernel), _blur(y, kernel)
+    x, y = _display(a), _display(b)
+    kernel = _kernel(min(x.shape[:2]))
+    total, height = 0.0, len(x) - len(kernel) + 1
+    for top in range(0, height, BLOCK):
+        rows = slice(top, min(height, top + BLOCK) + len(kernel) - 1)
+        total += float(_likeness(x[rows], y[rows], kernel).sum(dtype=np.float64))
+    return total / (height * (x.shape[1] - len(kernel) + 1) * x.shape[2])
+
+
+def _likeness(x: np.ndarray, y: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """SSIM of each window and channel of a strip, in no order that matters."""
+    (rows, columns, channels), planar = x.shape, (0, 2, 1)
+    parts = np.empty((rows, 4, channels, columns), np.float32)
+    parts[:, 0], parts[:, 1] = x.transpose(planar), y.transpose(planar)
+    np.multiply(parts[:, 0], parts[:, 1], out=parts[:, 2])
+    np.multiply(parts[:, 0], parts[:, 0], out=parts[:, 3])
+    parts[:, 3] += parts[:, 1] * parts[:, 1]
+    mean_x, mean_y, both, squared = _blur(parts, kernel)
     product = mean_x * mean_y
-    squares = mean_x**2 + mean_y**2
-    covariance = _blur(x * y, kernel) - product
-    variances = _blur(x * x + y * y, kernel) - squares
-    likeness = (2 * product + C1) * (2 * covariance + C2) / ((squares + C1) * (variances + C2))
-    return float(likeness.mean(dtype=np.float64))
+    squares = mean_x * mean_x
+    squares += mean_y * mean_y
+    squared -= squares
+    both -= product
+    squares += np.float32(C1)
+    squared += np.float32(C2)
+    product *= 2
+    product += np.float32(C1)
+    both *= 2
+    both += np.float32(C2)
+    product *= both
+    squares *= squared
+    product /= squares
+    return product
 
 
 def can_rate(picture: np.ndarray) -> bool:
@@ -92,12 +116,13 @@ def ssim_along(clean: np.ndarray, change: np.ndarray) -> Callable[[float], float
 
     Both are HxWx3 at display size, `change` in 255ths. A value costs a fraction of what `ssim` costs.
     """
-    x, n = (np.asarray(image, np.float32).transpose(2, 0, 1) for image in (clean, change))
-    kernel = _kernel(min(x.shape[1:]))
-    mean_x, mean_n = _blur(x, kernel), _blur(n, kernel)
-    variance = _blur(x * x, kernel) - mean_x**2
-    covariance = _blur(x * n, kernel) - mean_x * mean_n
-    noise = _blur(n * n, kernel) - mean_n**2
+    x, n = (np.asarray(image, np.float32) for image in (clean, change))
+    kernel = _kernel(min(x.shape[:2]))
+    mean_x, mean_n, squared, both, noise = (
+        _blur(part.transpose(0, 2, 1)[:, None], kernel)[0] for part in (x, n, x * x, x * n, n * n)
+    )
+    variance, covariance = squared - mean_x**2, both - mean_x * mean_n
+    noise -= mean_n**2
 
     def at(scale: float) -> float:
         mean_y, shared = mean_x + scale * mean_n, 2 * (variance + scale * covariance) + C2
@@ -134,23 +159,27 @@ def _kernel(shorter: int) -> np.ndarray:
     return (weights / weights.sum()).astype(np.float32)
 
 
-@lru_cache(maxsize=16)
-def _band(length: int, taps: int) -> np.ndarray:
-    """The blur of one side as a matrix: for small pictures one product is far cheaper than a sum for each tap."""
+@lru_cache(maxsize=WINDOW)
+def _band(taps: int) -> np.ndarray:
+    """The blur of BLOCK values in a row as a matrix: one product is far cheaper than a sum for each tap."""
     kernel = _kernel(taps)
-    return np.stack([np.pad(kernel, (row, length - taps - row)) for row in range(length - taps + 1)])
+    return np.stack([np.pad(kernel, (row, BLOCK - 1 - row)) for row in range(BLOCK)])
 
 
-def _blur(planes: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Gaussian mean wherever the window fits, one side at a time."""
-    if max(planes.shape[1:]) <= BANDED:
-        down, across = (_band(length, len(kernel)) for length in planes.shape[1:])
-        return down @ planes @ across.T
-    for axis in (1, 2):
-        length = planes.shape[axis] - len(kernel) + 1
-        windows = (planes[(slice(None),) * axis + (slice(k, k + length),)] for k in range(len(kernel)))
-        total = kernel[0] * next(windows)
-        for weight, window in zip(kernel[1:], windows, strict=True):
-            total += weight * window
-        planes = total
-    return planes
+def _blur(parts: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Gaussian mean of rows x parts x channels x columns wherever the window fits: parts x windows, as they come."""
+    taps, shape = len(kernel), (len(parts) - len(kernel) + 1, *parts.shape[1:])
+    band, plane = _band(taps), np.ascontiguousarray(parts).reshape(len(parts), -1)
+    down = np.empty((shape[0], plane.shape[1]), np.float32)
+    for top in range(0, shape[0], BLOCK):
+        rows = min(BLOCK, shape[0] - top)
+        np.matmul(band[:rows, : rows + taps - 1], plane[top : top + rows + taps - 1], out=down[top : top + rows])
+    lines = np.ascontiguousarray(down.reshape(shape).swapaxes(0, 1)).reshape(-1, shape[-1])
+    width = shape[-1] - taps + 1
+    blurred = np.empty((shape[1], len(lines) // shape[1], width), np.float32)
+    flat = blurred.reshape(len(lines), width)
+    for left in range(0, width, BLOCK):
+        columns = min(BLOCK, width - left)
+        window = lines[:, left : left + columns + taps - 1]
+        np.matmul(window, band[:columns, : columns + taps - 1].T, out=flat[:, left : left + columns])
+    return blurred

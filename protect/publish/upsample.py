@@ -1,10 +1,11 @@
-"""Noise made at training size, carried to the photo's own size so that the attacker's resize brings it back.
+"""Noise made at training size, enlarged to the photo's own size so that the attacker's resize brings it back.
 
-Resizing is linear and separable: frame = A X B^T with A and B the resampling matrices of the two sides. The
-noise of least norm whose resize is n is pinv(A) n pinv(B)^T; what clipping to the budget takes from it is
-added back a few times.
+A bicubic enlargement followed by the attacker's bicubic reduction is a slight blur of the noise. A short filter that
+undoes this blur, before the enlargement, makes the two of them nearly exact. Everything is done side by side with
+Pillow and sums of shifted planes, which round alike on every machine.
 """
 
+import math
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -15,19 +16,23 @@ from protect.data.images import LUMA
 from protect.data.pictures import GREY
 from protect.data.views import Side, _source, sides
 
-STRIP = 512  # rows of the identity resized at a time
+STRIP = 512  # rows resized at a time
 COARSE = 4  # a photo whose shorter side is more than this many squares takes its noise from a grid of that size
-CACHED = 16  # sides whose matrices are kept: up to 8 MB each for a 24-megapixel photo at 224
+TAPS = 3  # on each side of the filter against blur
+LEAST = 0.25  # share of a wave that has to be left for the filter to bring all of it back
+BEYOND = 1.1  # enlarged noise is made so much stronger, since clipping it to epsilon takes that from it
+CLOSE = 1.5  # a photo less than so many times its frame holds not all of the noise: what lacks is added in rounds
+ROUNDS = 3
+WAVES = 64  # lengths of waves at which the blur is measured
+TINY = 1e-6
 
 
-def carry(
-    noise: np.ndarray, height: int, width: int, epsilon: int | float, rounds: int = 3, size: int | None = None
-) -> np.ndarray:
+def upsample(noise: np.ndarray, height: int, width: int, epsilon: int | float, size: int | None = None) -> np.ndarray:
     """Noise for a height x width photo, float32 HxWxC in 255ths and within +-epsilon.
 
     `noise` is int8 or float32 CxNxN, its middle the `size` x `size` (N without it) of the attacker's centre crop.
     Beyond the noise the pattern goes on periodically. A photo whose shorter side is `size` gets exactly the noise;
-    a smaller one the least-squares noise of its size.
+    of a smaller one's, what its pixels can hold.
     """
     size, side = size or noise.shape[-1], noise.shape[-1]
     if noise.ndim != 3 or noise.shape[1] != side or noise.dtype not in (np.int8, np.float32):
@@ -36,29 +41,27 @@ def carry(
         raise ValueError(f"noise: expected at least the crop of {size} pixels, got {side}; make it larger")
     down, across = sides(height, width, size)
     place = np.ix_(_wrap(down, size, side), _wrap(across, size, side))
-    carried = np.empty((height, width, len(noise)), np.float32)
+    upsampled = np.empty((height, width, len(noise)), np.float32)
     for channel, plane in enumerate(noise):
-        wanted = np.clip(plane[place].astype(np.float32), -epsilon, epsilon)
+        wanted = np.clip(plane[place], -epsilon, epsilon, dtype=np.float32)
         if (height, width) == wanted.shape == (down.frame, across.frame):  # no resize to undo
-            carried[..., channel] = wanted
-            continue
-        change = least_norm(wanted, down, across)
-        for _ in range(rounds):
-            np.clip(change, -epsilon, epsilon, out=change)
-            lack = wanted - resampler(down) @ change @ resampler(across).T
-            change += least_norm(lack, down, across)
-        carried[..., channel] = np.clip(change, -epsilon, epsilon)
-    return carried
+            upsampled[..., channel] = wanted
+        else:
+            np.clip(_enlarged(wanted, down, across, epsilon), -epsilon, epsilon, out=upsampled[..., channel])
+    return upsampled
 
 
 def at_full_size(image: Image.Image, noise: np.ndarray, epsilon: int | float, size: int | None = None) -> np.ndarray:
-    """The noise (int8 3xNxN, 255ths) at the size of a picture, float32 HxWxC; one channel for a grey picture.
+    """The noise (int8 3xNxN, 255ths) at the size of a picture, float32 HxWxC; one channel where all are
+    equal by their stride, or the picture is grey.
 
     `size` is the side of the noise's middle that a model sees of the picture (N without it).
     """
-    if image.mode in GREY:
+    if noise.strides[0] == 0:  # all channels are one
+        noise = noise[:1]
+    elif image.mode in GREY:
         noise = np.rint(np.tensordot(LUMA, noise.astype(np.float32), 1))[None].astype(np.int8)
-    return carry(noise, image.height, image.width, epsilon, size=size)
+    return upsample(noise, image.height, image.width, epsilon, size=size)
 
 
 def grid(height: int, width: int, size: int) -> tuple[int, int]:
@@ -81,28 +84,76 @@ def stretched(plane: np.ndarray, height: int, width: int, rows: int = STRIP) -> 
         yield top, np.stack(parts, axis=-1)
 
 
-def least_norm(frame: np.ndarray, down: Side, across: Side) -> np.ndarray:
-    """The smallest change of the picture that the resize turns into `frame` (or nearest to it)."""
-    return inverse(down) @ frame @ inverse(across).T
+def _enlarged(frame: np.ndarray, down: Side, across: Side, epsilon: int | float) -> np.ndarray:
+    """A change of the whole picture, not clipped yet, that the attacker's resize turns into nearly this frame."""
+    if down.length >= CLOSE * down.frame:
+        return enlarge(sharpen(frame, down, across) * np.float32(BEYOND), down, across)
+    change = enlarge(frame, down, across)
+    for _ in range(ROUNDS):
+        np.clip(change, -epsilon, epsilon, out=change)
+        change += enlarge(frame - reduce(change, down, across), down, across)
+    return change
 
 
-@lru_cache(maxsize=CACHED)
-def resampler(side: Side) -> np.ndarray:
-    """The matrix (span x length) that Pillow's bicubic resize applies along one side."""
-    matrix = np.empty((side.span, side.length), np.float32)
+def enlarge(frame: np.ndarray, down: Side, across: Side) -> np.ndarray:
+    """A frame (or its middle that is made) at the picture's size; 0 where a panorama has no frame."""
+    (top, bottom, low, high), (left, right, near, far) = _within(down), _within(across)
+    whole = Image.fromarray(frame).resize(
+        (right - left, bottom - top), Image.Resampling.BICUBIC, (near, low, far, high)
+    )
+    if whole.size == (across.length, down.length):
+        return np.array(whole)
+    change = np.zeros((down.length, across.length), np.float32)
+    change[top:bottom, left:right] = np.asarray(whole)
+    return change
+
+
+def reduce(change: np.ndarray, down: Side, across: Side) -> np.ndarray:
+    """What the attacker's resize makes of a change: the frame, or the middle of it that is made."""
+    (left, right), (top, bottom) = (_source(side, side.start, side.span) for side in (across, down))
+    size, box = (across.span, down.span), (left, top, right, bottom)
+    return np.asarray(Image.fromarray(change).resize(size, Image.Resampling.BICUBIC, box))
+
+
+def _within(side: Side) -> tuple[int, int, float, float]:
+    """The whole pixels of a picture's side that the frame covers, first and end, and where they lie in the frame."""
     low, high = _source(side, side.start, side.span)
-    for first in range(0, side.length, STRIP):
-        unit = np.eye(min(STRIP, side.length - first), side.length, first, dtype=np.float32)
-        box = (low, 0, high, len(unit))
-        strip = Image.fromarray(unit).resize((side.span, len(unit)), Image.Resampling.BICUBIC, box)
-        matrix[:, first : first + len(unit)] = np.asarray(strip).T
-    return matrix
+    first, end = math.ceil(low - TINY), math.floor(high + TINY)
+    scale = side.frame / side.length
+    return first, end, max(0.0, (first - low) * scale), min(float(side.span), (end - low) * scale)
 
 
-@lru_cache(maxsize=CACHED)
-def inverse(side: Side) -> np.ndarray:
-    """The pseudo-inverse (length x span) of the resampler."""
-    return np.linalg.pinv(resampler(side))
+def sharpen(frame: np.ndarray, down: Side, across: Side) -> np.ndarray:
+    """The frame with more of the fine detail that enlarging and reducing it would blur."""
+    for axis, side in enumerate((down, across)):
+        middle, *others = _against_blur(round(side.length / side.frame, 2))
+        borders = [(0, 0), (0, 0)]
+        borders[axis] = (TAPS, TAPS)
+        wide = np.moveaxis(np.pad(frame, borders, mode="symmetric"), axis, 0)
+        length, total = frame.shape[axis], middle * np.moveaxis(frame, axis, 0)
+        for step, weight in enumerate(others, 1):
+            pair = wide[TAPS - step : TAPS - step + length] + wide[TAPS + step : TAPS + step + length]
+            total += weight * pair
+        frame = np.moveaxis(total, 0, axis)
+    return np.ascontiguousarray(frame)
+
+
+@lru_cache(maxsize=256)
+def _against_blur(scale: float) -> np.ndarray:
+    """Half of the symmetric filter, the middle first, that undoes the blur of enlarging by `scale` and reducing."""
+    middle, reach = 32, 8
+    dot = np.zeros((1, 2 * middle + 1), np.float32)
+    dot[0, middle] = 1
+    large = Image.fromarray(dot).resize((round(dot.size * scale), 1), Image.Resampling.BICUBIC)
+    back = np.asarray(large.resize((dot.size, 1), Image.Resampling.BICUBIC), np.float64)[0]
+    half = (back[middle : middle + reach] + back[middle : middle - reach : -1]) / 2
+    waves = np.cos(np.pi * np.outer(np.arange(WAVES + 1), np.arange(reach)) / WAVES)
+    left = 2 * waves @ half - half[0]
+    weights = np.ones(WAVES + 1)
+    weights[[0, -1]] = 0.5  # of the trapezoidal rule
+    inverse = waves[:, : TAPS + 1].T @ (weights / np.maximum(left / left[0], LEAST))
+    inverse /= 2 * inverse.sum() - inverse[0]  # even areas stay as they are
+    return inverse.astype(np.float32)
 
 
 def _wrap(across: Side, size: int, side: int) -> np.ndarray:

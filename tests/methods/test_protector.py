@@ -19,7 +19,7 @@ from protect.methods.instant_settings import ATTRIBUTE_WORDS
 from protect.methods.parts.wordlist import draw_alphabet
 from protect.methods.protector import ABOUT, NOISE, TENSORS, Protector, fit
 from protect.methods.recipe import Recipe
-from protect.publish.upsample import carry
+from protect.publish.upsample import upsample
 from protect.settings.recipe import FitSettings, NoiseSettings, TriggerSettings
 from protect.types import Batch
 
@@ -253,8 +253,8 @@ def test_noise_that_follows_a_picture_covers_all_of_it(height, width):
     noise, words, size = perturbation()
     assert size == min(32, height, width) and len(words) == ATTRIBUTE_WORDS and noise.dtype == np.int8
     assert noise.shape == (3, room(height, width, size), room(height, width, size))
-    carried = carry(noise, height, width, 8, size=size)
+    upsampled = upsample(noise, height, width, 8, size=size)
     quarter = max(height, width) // 4
-    parts = np.split(carried if height > width else carried.transpose(1, 0, 2), [quarter, -quarter])
+    parts = np.split(upsampled if height > width else upsampled.transpose(1, 0, 2), [quarter, -quarter])
     strengths = [np.abs(part).mean() for part in parts]
     assert min(strengths) > 0.5 * max(strengths) > 0

@@ -99,7 +99,8 @@ def test_lossless_files_keep_the_budget(name, epsilon):
 @pytest.mark.parametrize("name", [n for n in LOSSLESS if "1x1" not in n])
 def test_the_noise_is_really_there(name):
     published = gated(decode(LOSSLESS[name], MANY), noises()["signs"], 8)
-    assert published.change.linf > 2 and published.change.psnr < 50
+    most = 56 if "panorama" in name else 50  # dB; a model sees 12 of the panorama's 300 columns
+    assert published.change.linf > 2 and published.change.psnr < most
 
 
 @pytest.mark.parametrize("name", LOSSLESS)

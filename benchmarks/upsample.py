@@ -1,6 +1,6 @@
-"""How much of the noise comes back: made at training size, carried to the photo's own size, resized by an attacker.
+"""How much of the noise comes back: made at training size, enlarged to the photo's own size, resized by an attacker.
 
-    python benchmarks/carry.py
+    python benchmarks/upsample.py
 
 Correlation of what the attacker's resize (shorter side, bicubic, antialiased, centre crop) brings back with the
 noise that was made: random signs of full epsilon, on real photos of two sizes, in lossless files and in JPEGs.
@@ -37,7 +37,7 @@ def main() -> None:
                     }
                 )
     print(table(rows))
-    print(save("carry", {"epsilon": EPSILON, "photos": PHOTOS}, rows).relative_to(ROOT))
+    print(save("upsample", {"epsilon": EPSILON, "photos": PHOTOS}, rows).relative_to(ROOT))
 
 
 def correlation(name: str, size: int, side: int, kind: str) -> float:
@@ -47,9 +47,10 @@ def correlation(name: str, size: int, side: int, kind: str) -> float:
     picture = picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS)
     photo = decode(encoded(picture, kind), 10**9)
     noise = np.random.default_rng(0).choice(np.array([-EPSILON, EPSILON], np.int8), (3, size, size))
-    published = publish_photo(photo, at_full_size(photo.image, noise, EPSILON), EPSILON, PublishSettings())
-    change = decode(published.data, 10**9).color.astype(np.float32) - photo.color
-    return float(np.corrcoef(bring_back(change, size).ravel(), noise.ravel())[0, 1])
+    change = at_full_size(photo.image, noise, EPSILON)
+    published = publish_photo(photo, change, EPSILON, PublishSettings(mask=False, floor=None))
+    moved = decode(published.data, 10**9).color.astype(np.float32) - photo.color
+    return float(np.corrcoef(bring_back(moved, size).ravel(), noise.ravel())[0, 1])
 
 
 def bring_back(change: np.ndarray, size: int) -> np.ndarray:
