@@ -30,7 +30,7 @@ def photos(
     """Protect every photo below DIR and write it under the same name below OUT; DIR is never changed.
 
     The caption that is found first (--caption-from) stays as it is and goes to every place that held one; for a photo
-    without any a text is suggested. Post each photo with its text: the noise goes with its words.
+    without any a text is suggested. Post each photo with its text: the noise only works with this text.
 
     The same command again does only what is new or has changed. Words that most captions have tell no photo from
     another and get no noise of their own; they are counted once, by the first run.

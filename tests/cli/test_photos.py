@@ -20,9 +20,9 @@ def test_photos_says_what_it_does_and_what_it_did(command, source, tmp_path, mon
     ran = command("photos", "in", "out", "--seed", "7", "--emit-web")
     assert ran.code == 0
     first, *lines, last = ran.out.splitlines()
-    assert first == "2 photos protected, 1 files skipped, 0 failed: out"
+    assert first == "2 photos protected, 1 file skipped, 0 failed: out"
     assert last == "never publish out/_protect/private: it undoes the protection"
-    assert "post each photo with its text in out/captions.csv: the noise goes with these words" in lines
+    assert "post each photo with its text in out/captions.csv: the noise only works with this text" in lines
     progress = ran.err.splitlines()
     assert [line.split(": ")[:2] for line in progress] == [
         ["protected", "a.jpg"], ["protected", "b.png"], ["skipped", "captions.csv"]]  # fmt: skip
@@ -92,7 +92,7 @@ def test_watch_ends_with_a_summary(command, source, tmp_path, monkeypatch):
     monkeypatch.setattr("protect.jobs.photos.watch.time.sleep", pause)
     ran = command("watch", source, tmp_path / "out", "--interval", "0.5")
     assert ran.code == 0 and looks == [0.5, 0.5]
-    assert ran.out.startswith("2 photos protected, 1 files skipped, 0 failed") and "watching" in ran.err
+    assert ran.out.startswith("2 photos protected, 1 file skipped, 0 failed") and "watching" in ran.err
 
 
 def test_fit_takes_a_folder_of_photos_and_photos_its_protector(command, source, tmp_path):

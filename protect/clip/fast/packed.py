@@ -9,7 +9,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 HALF = torch.bfloat16
-ROWS, PICTURES = 1024, 16  # what weights are laid out for: always the same, so that no result hangs on what was first
+ROWS, PICTURES = (
+    1024,
+    16,
+)  # what weights are laid out for: always the same, so that order changes no result
 OPERATORS = ("_linear_pointwise", "_reorder_linear_weight", "_convolution_pointwise", "_reorder_convolution_weight")
 SUPPORTED = "_is_mkldnn_bf16_supported"
 

@@ -75,15 +75,20 @@ def summary(out: Path, records: Sequence[PhotoRecord]) -> dict[str, Any]:
     return total | {"text": "\n".join(_lines(total, records, out))}
 
 
+def _count(number: int, thing: str) -> str:
+    return f"1 {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def _lines(total: dict[str, Any], records: Sequence[PhotoRecord], out: Path) -> Iterable[str]:
-    yield f"{total['protected']} photos protected, {total['skipped']} files skipped, {total['failed']} failed: {out}"
+    skipped = _count(total["skipped"], "file")
+    yield f"{_count(total['protected'], 'photo')} protected, {skipped} skipped, {total['failed']} failed: {out}"
     if total["protected"]:
         yield f"distortion: PSNR {total['psnr']:.1f} dB, SSIM {total['ssim']:.4f} at display size"
-        yield f"post each photo with its text in {out / 'captions.csv'}: the noise goes with these words"
+        yield f"post each photo with its text in {out / 'captions.csv'}: the noise only works with this text"
     if total["without_caption"]:
-        yield f"{total['without_caption']} photos had no caption: the texts in the list are suggestions"
+        yield f"{_count(total['without_caption'], 'photo')} had no caption: the texts in the list are suggestions"
     if total["lowered"]:
-        yield f"{total['lowered']} photos got less noise than asked for, to keep their looks"
+        yield f"{_count(total['lowered'], 'photo')} got less noise than asked for, to keep their quality"
     yield from _grown([record for record in records if record.status == "protected" and has_grown(record)])
     movies = sum(record.reason.find("a movie") >= 0 or "the movie of" in record.reason for record in records)
     if movies:

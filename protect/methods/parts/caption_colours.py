@@ -2,7 +2,7 @@
 
 A young network learns first which words go with which brightness and colour: snow is bright, a meadow is green.
 The share of a cell's colour that captions predict is only a few 255ths, so a small budget cancels or reverses it,
-and no network has to be known for that: every network sees coarse colours. Nothing hangs on planted words, and a
+and no network has to be known for that: every network sees coarse colours. Nothing depends on planted words, and a
 caption written anew means the same, so it meets the same reversal.
 """
 
