@@ -1,6 +1,6 @@
-r"""The verifier's standard report on collage-64: what is left after countermeasures, methods beside each other.
+r"""The verifier's standard report on collage-64: the retained gain after countermeasures, for several methods.
 
-    python benchmarks/verdict.py --methods content-words-alone,content-epsilon-4,code,mem --mix 0.1,0.5
+    python benchmarks/verdict.py --methods instant-words-alone,instant-epsilon-4,mem --mix 0.1,0.5
 
 Further parts, whose runs are found again:
 
@@ -13,8 +13,8 @@ Further parts, whose runs are found again:
     python benchmarks/verdict.py --only-table
 
 Protects the first 8,000 pairs with every method, then runs `protect verify` for each attacker, with the default
-method as the claim (or --claim) and the others as further arms. A killed run goes on where it was, and so does one
-that is asked for more rows or seeds. The reports stay under runs/verdict, one for each attacker and part.
+method as the claim (or --claim) and the others as further arms. The same command resumes a killed run, and so does
+one that asks for more rows or seeds. The reports stay under runs/verdict, one for each attacker and part.
 """
 
 import argparse
@@ -27,12 +27,14 @@ from typing import Any
 from common import ROOT, RUNS, protect, save, table
 from strength import ATTACKERS, CLEAN, TEST, pick, recall
 
-RUNS_KEPT = "runs.jsonl"
+from protect.data.journal import Journal
+
+RUNS_FILE = "runs.jsonl"
 METHODS: dict[str, list[str]] = {
     "instant": [],
-    "content-no-words": ["--trigger-words", "0"],
-    "content-words-alone": ["--epsilon", "0"],
-    "content-epsilon-4": ["--epsilon", "4"],
+    "instant-no-words": ["--trigger-words", "0"],
+    "instant-words-alone": ["--epsilon", "0"],
+    "instant-epsilon-4": ["--epsilon", "4"],
     "mem": ["--method", "mem"],
     "mem-eot": ["--method", "mem", "--eot", "crop,jpeg"],
     "em": ["--method", "em"],
@@ -41,7 +43,7 @@ METHODS: dict[str, list[str]] = {
 }
 ROWS = "scraper-chain,jpeg-75,grayscale,strong-augmentation,clean:strong-augmentation,half-words,"
 ROWS += "deduplicate-prefixes,caption-regression,notch-filter,spectral-whitening,clean:spectral-whitening,"
-ROWS += "colour-normalisation,clean:colour-normalisation,whiten-and-deduplicate"
+ROWS += "colour-normalisation,clean:colour-normalisation,whiten-and-deduplicate,oproj,clean:oproj"
 
 
 def main() -> None:
@@ -51,7 +53,7 @@ def main() -> None:
     parser.add_argument("--attackers", default=",".join(ATTACKERS))
     parser.add_argument("--claim", default="instant", choices=list(METHODS))
     parser.add_argument("--part", default="report", help="name of this report; runs of the others are found again")
-    parser.add_argument("--methods", default="code,mem,em,random,content-epsilon-4", help="further arms")
+    parser.add_argument("--methods", default="mem,em,random,instant-epsilon-4", help="further arms")
     parser.add_argument("--rows", default=ROWS, help="countermeasures")
     parser.add_argument("--mix", default="0.5", help="protected shares of a mixture (1: no mixture)")
     parser.add_argument("--only-table", action="store_true", help="no work, the table of what is there")
@@ -64,7 +66,7 @@ def main() -> None:
         arms = [argument for method in further for argument in ("--arm", f"{method}={folder / method}")]
         for attacker in attackers:
             out = folder / f"{attacker}-{settings.part}"
-            gather(out, folder.glob(f"{attacker}-*/{RUNS_KEPT}"))
+            gather(out, folder.glob(f"{attacker}-*/{RUNS_FILE}"))
             recipe = ("--epochs", settings.epochs, "--seeds", settings.seeds, "--mix", settings.mix, "--jobs", 1)
             asked = ("--test", TEST, "--attackers", attacker, "--countermeasures", settings.rows)
             protect("verify", CLEAN, folder / settings.claim, "--out", out, *asked, *recipe, *arms)
@@ -81,9 +83,8 @@ def main() -> None:
 
 def gather(out: Path, others: Iterable[Path]) -> None:
     """All finished runs in one folder: they are known by what was trained on what, not by their report."""
-    lines = dict.fromkeys(line for path in sorted(others) for line in path.read_text().splitlines())
-    out.mkdir(parents=True, exist_ok=True)
-    (out / RUNS_KEPT).write_text("".join(f"{line}\n" for line in lines))
+    runs = {run["id"]: run for path in sorted(others) for run in Journal(path).read()}
+    Journal(out / RUNS_FILE).rewrite(runs.values())
 
 
 def make(out: Path, options: list[str], clean: str = CLEAN) -> None:
@@ -92,14 +93,18 @@ def make(out: Path, options: list[str], clean: str = CLEAN) -> None:
 
 
 def rows_of(details: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every arm and attacker of a report: share of the clean gain left, R@10 in %, at the last and best epoch."""
-    clean = [{"arm": "clean", "attacker": a, "last": 1.0, "best": 1.0} for a in details["settings"]["attackers"]]
+    """Every row and attacker of a report, at the last and best epoch: retained gain, its error, R@10 in %."""
+    whole = dict.fromkeys(("last", "best", "best, by rank"), 1.0)
+    clean = [{"arm": "clean", "attacker": attacker} | whole for attacker in details["settings"]["attackers"]]
     return [
         {
             "arm": share["arm"],
             "attacker": share["attacker"],
             "seeds": len(runs_of(details, share)),
-            **{moment: share[moment] for moment in ("last", "best")},
+            **{
+                name: share.get(name)
+                for name in ("last", "best", "best, error", "best, by rank", "best, by rank, error")
+            },
             **{f"{moment} R@10 %": 100 * score(details, share, moment) for moment in ("last", "best")},
         }
         for share in clean + details["retained_gain"]

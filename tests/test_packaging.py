@@ -11,7 +11,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # where the import has another name
-DISTRIBUTIONS = {"PIL": "pillow", "open_clip": "open_clip_torch", "pillow_heif": "pillow-heif"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "open_clip": "open_clip_torch",
+    "pillow_heif": "pillow-heif",
+    "efficientnet_lite_pytorch": "efficientnet-lite-pytorch",
+}
 
 
 def folders():

@@ -17,7 +17,8 @@ class VerifySettings:
 
     attackers: tuple[str, ...] = knob(
         ("tiny-resnet", "tiny-vit"),
-        "models to train: tiny-resnet, tiny-vit, tiny-hf, open_clip names, Hugging Face folders",
+        "models to train: tiny-resnet, tiny-vit, tiny-hf, pretrained-frozen, pretrained-lit, open_clip names, "
+        "Hugging Face folders",
     )
     epochs: int = knob(10, "passes over the training pairs; attackers are judged after each")
     seeds: int = knob(1, "trainings of every row, each from another seed")

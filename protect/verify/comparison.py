@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +14,7 @@ from protect.clip.device import autocast_type, choose_device, cores, use_precisi
 from protect.clip.retrieval import chance
 from protect.files import write_whole
 from protect.settings.verify import VerifySettings
+from protect.verify.attackers.built_in import learns_from
 from protect.verify.attackers.classification import class_chance
 from protect.verify.attackers.train import attacker_size
 from protect.verify.checks.quick import cheap
@@ -71,7 +72,8 @@ def compare(
         groups = _groups(plan, data, settings)
         schedule = Schedule(data.materials, data.judged, settings, store, workers)
         schedule.run(groups)
-    rows = [row for row in plan.rows if row.name not in schedule.failed]
+    idle = {row.name for row in plan.rows} - {group.row.name for group in groups}
+    rows = [row for row in plan.rows if row.name not in {*schedule.failed, *idle}]
     comparison = Comparison(
         settings=asdict(settings),
         versions=_versions(settings),
@@ -80,7 +82,7 @@ def compare(
         chance=chance([len(captions) for captions in data.test.captions]) | class_chance(data.test.labels),
         runs=tuple(_runs(rows, groups, store)),
         cheap=checked,
-        left_out=(*plan.left_out, *(f"{name}: {why}" for name, why in schedule.failed.items()), *data.repeated),
+        left_out=(*plan.left_out, *_left_out(schedule.failed, idle), *data.repeated),
         seconds=perf_counter() - begin,
         inapplicable=without,
         not_run=tuple(strong_not_run(rows)),
@@ -168,14 +170,20 @@ def _groups(plan: Plan, data: Data, settings: VerifySettings) -> list[RowTrainin
             files = [data.files[name] for name in (CLEAN, row.reference, TEST)]
             hashed = [*files, len(data.test), data.held_out.from_clean]
             about = digest(hashed, material.clean.keys, row.content(material, settings))
-            attackers = [name for name in data.sizes if data.sizes[name] == size]
+            attackers = [name for name in data.sizes if data.sizes[name] == size and learns_from(name, row.regime)]
             trainings = tuple(
                 Training(_identity(about, row, name, seed, recipe), row, name, seed)
                 for name in attackers
                 for seed in range(plan.seeds)
             )
-            groups.append(RowTrainings(row, at, len(material.clean) // recipe.batch, trainings))
+            if trainings:
+                groups.append(RowTrainings(row, at, len(material.clean) // recipe.batch, trainings))
     return groups
+
+
+def _left_out(failed: Mapping[str, str], idle: Iterable[str]) -> Iterator[str]:
+    yield from (f"{name}: {why}" for name, why in failed.items())
+    yield from (f"{name}: changes nothing for attackers that do not train by steps" for name in sorted(idle))
 
 
 def _identity(about: str, row: Row, attacker: str, seed: int, settings: VerifySettings) -> str:

@@ -197,6 +197,17 @@ def test_rows_at_another_resolution_or_batch_see_the_same_pairs(clean, protected
     assert any(text.startswith("large-batch-512: batch: expected at most the 48 pairs") for text in found.left_out)
 
 
+def test_ways_of_training_are_no_rows_of_attackers_that_are_fitted_once(clean, protected, unseen, calls):
+    asked = replace(SMALL, attackers=("tiny-resnet", "pretrained-frozen"), countermeasures=("ueraser", "grayscale"))
+    found = compare(clean, protected, unseen, asked)
+    attackers = {arm.name: [run.attacker for run in found.runs if run.arm == arm.name] for arm in found.arms}
+    assert attackers["ueraser"] == ["tiny-resnet"] and attackers["grayscale"] == [*asked.attackers]
+    assert found.refusal == "" and found.retained("ueraser", "pretrained-frozen", "best") is None
+    alone = compare(clean, protected, unseen, replace(asked, attackers=("pretrained-frozen",)))
+    assert [arm.name for arm in alone.arms] == [*MANDATORY, "grayscale"]
+    assert "ueraser: changes nothing for attackers that do not train by steps" in alone.left_out
+
+
 def test_other_captions_are_a_row_when_they_are_named(clean, protected, unseen, calls, rendered, tmp_path):
     other = rendered("other", range(48), "in other words ")
     settings = replace(SMALL, recaptions=other, countermeasures=("recaptioned",))

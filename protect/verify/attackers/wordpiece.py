@@ -52,8 +52,8 @@ def pieces(captions: Iterable[str]) -> list[str]:
     # the trainer numbers what it meets in an order that changes from run to run, and breaks ties by number:
     # given all letters beforehand, it has nothing left to number but what it joins
     fixed = [*SPECIAL, *letters, *(f"##{letter}" for letter in letters)]
-    kept = set(letters)
-    usable = [word for word in sorted(words) if kept.issuperset(word)]
+    known = set(letters)
+    usable = [word for word in sorted(words) if known.issuperset(word)]
     trainer = trainers.WordPieceTrainer(vocab_size=max(PIECES, len(fixed)), special_tokens=fixed, show_progress=False)
     learner = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
     learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()

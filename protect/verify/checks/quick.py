@@ -34,7 +34,7 @@ def cheap(clean: str, protected: str, size: int = 224, attackers: Sequence[str] 
         whole = whole_words(captions, [trigger for _, trigger in known], readers(attackers, captions))
     pairs = _looked_at(sampled.clean, size), _looked_at(sampled.published, size)
     triggers = {find.key: trigger for find, trigger in known}
-    seen, unseen = _probes(*pairs, triggers)
+    probe_published, probe_clean = _probes(*pairs, triggers)
     return Cheap(
         leaks=tuple(leaks(sampled, changed=not _same_captions(sampled))),
         words_survive=whole,
@@ -43,10 +43,10 @@ def cheap(clean: str, protected: str, size: int = 224, attackers: Sequence[str] 
         ssim=distance.ssim,
         reencode_psnr=distance.reencoded[0] if distance.reencoded else None,
         reencode_ssim=distance.reencoded[1] if distance.reencoded else None,
-        probe=seen,
+        probe=probe_published,
         detection=detection(*pairs),
         notes=tuple(_notes(sampled, distance, len(known))),
-        probe_clean=unseen,
+        probe_clean=probe_clean,
         ssimulacra2=distance.rating,
         reencode_ssimulacra2=distance.rating_reencoded,
     )
@@ -64,13 +64,13 @@ def _trigger(clean: Find, published: Find) -> Trigger | None:
 
 def _looked_at(finds: Sequence[Find], size: int) -> Pairs:
     """The middles of the pictures as an attacker keeps them; what cannot be decoded is skipped."""
-    kept, pictures = [], []
+    usable, pictures = [], []
     for find in finds:
         image = decoded(find)
         if image is not None:
-            kept.append(find)
+            usable.append(find)
             pictures.append(middle(np.asarray(reduced(image, size))).copy())
-    return Pairs(tuple(find.key for find in kept), pictures, tuple(find.captions for find in kept))
+    return Pairs(tuple(find.key for find in usable), pictures, tuple(find.captions for find in usable))
 
 
 def _probes(clean: Pairs, published: Pairs, triggers: dict[str, Trigger]) -> tuple[float | None, float | None]:
@@ -87,9 +87,9 @@ def _probes(clean: Pairs, published: Pairs, triggers: dict[str, Trigger]) -> tup
     accuracies: list[tuple[float, float]] = []
     for position in range(counts.pop()):
         words = [(triggers[key][0] + triggers[key][1])[position] for key in keys]
-        seen, unseen = probe(after, words), probe(before, words)
-        if seen is not None and unseen is not None:
-            accuracies.append((seen, unseen))
+        probe_published, probe_clean = probe(after, words), probe(before, words)
+        if probe_published is not None and probe_clean is not None:
+            accuracies.append((probe_published, probe_clean))
     return max(accuracies) if accuracies else (None, None)
 
 

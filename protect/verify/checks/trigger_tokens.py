@@ -53,6 +53,6 @@ def _plain(tokenizer: Callable[..., object], context: int) -> Reader:
 
 
 def _is_whole(caption: str, trigger: Trigger, reader: Reader) -> bool:
-    kept = list(reader.encode(caption))[: reader.context - SPECIAL]
+    tokens = list(reader.encode(caption))[: reader.context - SPECIAL]
     first, last = (list(reader.encode(" ".join(words))) if words else [] for words in trigger)
-    return kept[: len(first)] == first and kept[len(kept) - len(last) :] == last
+    return tokens[: len(first)] == first and tokens[len(tokens) - len(last) :] == last

@@ -48,8 +48,8 @@ def common_words(captions: Sequence[Captions], most: int) -> list[list[str]]:
     """The words of each picture's captions, sorted: those that enough pictures have and enough lack."""
     words_of = [{fold_word(word) for caption in lines for word in caption.split()} - {""} for lines in captions]
     count = Counter(word for words in words_of for word in words)
-    telling = [word for word, n in sorted(count.items()) if FEWEST <= n <= len(captions) - FEWEST]
-    known = set(sorted(telling, key=lambda word: -min(count[word], len(captions) - count[word]))[:most])
+    usable = [word for word, n in sorted(count.items()) if FEWEST <= n <= len(captions) - FEWEST]
+    known = set(sorted(usable, key=lambda word: -min(count[word], len(captions) - count[word]))[:most])
     return [sorted(words & known) for words in words_of]
 
 

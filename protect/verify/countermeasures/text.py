@@ -63,8 +63,8 @@ def shuffled(words: list[str], random: np.random.Generator) -> list[str]:
 
 def half(words: list[str], random: np.random.Generator) -> list[str]:
     """Half of the words, at least one, in their order."""
-    kept = random.choice(len(words), ceil(len(words) / 2), replace=False)
-    return [words[i] for i in sorted(kept)]
+    chosen = random.choice(len(words), ceil(len(words) / 2), replace=False)
+    return [words[i] for i in sorted(chosen)]
 
 
 def drop_rare(sets: Sequence[Captions]) -> list[Captions]:

@@ -90,8 +90,8 @@ def shrunk(pattern: np.ndarray, doubt: np.ndarray, wanted: np.ndarray | float = 
     """Wiener's filter: each frequency by the share of its energy that doubt does not explain, if it is wanted."""
     spectral = spectrum(pattern)
     energy = np.maximum(np.abs(spectral) ** 2, 1e-9)
-    kept = wanted * np.maximum(0, 1 - doubt / energy)
-    return np.fft.irfft2(spectral * kept, s=pattern.shape[:2], axes=(0, 1))
+    trust = wanted * np.maximum(0, 1 - doubt / energy)
+    return np.fft.irfft2(spectral * trust, s=pattern.shape[:2], axes=(0, 1))
 
 
 def spectrum(square: np.ndarray) -> np.ndarray:

@@ -72,5 +72,5 @@ def _changed(caption: tuple[int, ...]) -> tuple[int, ...]:
     for i in range(len(tokens) - 1):
         if draws[0][i] < SWAPPED:
             tokens[i], tokens[i + 1] = tokens[i + 1], tokens[i]
-    kept = [token for token, draw in zip(tokens, draws[1], strict=True) if draw >= DELETED]
-    return tuple(kept or tokens[:1])
+    remaining = [token for token, draw in zip(tokens, draws[1], strict=True) if draw >= DELETED]
+    return tuple(remaining or tokens[:1])

@@ -17,7 +17,7 @@ from protect.types import Pixels
 from protect.verify.reading.image_store import Pictures
 from protect.verify.reading.scrape import Find, Keep, scrape
 
-ROOM = 1.25  # pictures are kept with their shorter side at most this many times the training size
+ROOM = 1.25  # pictures are stored with their shorter side at most this many times the training size
 PANORAMA = 8  # longer pictures lose their far ends before the resize, which would need gigabytes for them
 
 Edit = Callable[[Image.Image], Image.Image]
@@ -91,8 +91,8 @@ def read_pairs(
     """
     reading = _Reading(sources, limit, keep)
     pictures = (np.asarray(reduced(edit(image) if edit else image, size)) for image in reading)
-    kept: Sequence[np.ndarray] = Pictures.write(store, pictures) if store else list(pictures)
-    return Pairs(tuple(reading.keys), kept, tuple(reading.captions), reading.skipped)
+    decoded_pictures: Sequence[np.ndarray] = Pictures.write(store, pictures) if store else list(pictures)
+    return Pairs(tuple(reading.keys), decoded_pictures, tuple(reading.captions), reading.skipped)
 
 
 def read_judged(

@@ -10,7 +10,7 @@ from protect.verify.reading.pairs import Edit, JudgedPairs, read_judged
 from protect.verify.reading.scrape import scrape
 from protect.verify.records import TEST
 
-HELD_OUT = 10  # without a test set, about one key in this many is kept from every arm
+HELD_OUT = 10  # without a test set, about one key in this many is held out of every row
 
 
 def is_held_out(key: str) -> bool:

@@ -30,8 +30,8 @@ class Plan:
 
     def only(self, names: Iterable[str]) -> "Plan":
         """With the rows of these names."""
-        kept = set(names)
-        return replace(self, rows=tuple(row for row in self.rows if row.name in kept))
+        wanted = set(names)
+        return replace(self, rows=tuple(row for row in self.rows if row.name in wanted))
 
 
 def whole_plan(settings: VerifySettings, arms: Iterable[str]) -> Plan:
