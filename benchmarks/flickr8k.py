@@ -31,6 +31,7 @@ WORDS = 6  # attribute words, in front and at the end
 BOTH = ("--trigger-words", WORDS, "--trigger-style", "both")
 ARMS: dict[str, tuple[object, ...] | None] = {  # how the pairs are protected; None: they are not
     "clean": None,
+    "default": (),
     "colours": ("--method", "instant", "--noise-in", "colours", *BOTH),
     "texture": ("--method", "instant", "--noise-in", "texture", *BOTH),
     "words": ("--method", "instant", "--epsilon", 0, *BOTH),
@@ -52,6 +53,7 @@ def main() -> None:
     parser.add_argument("cells", nargs="*", default=TABLE, metavar="ARM:ROW", help="all of TABLE by default")
     parser.add_argument("--attacker", default="tiny-resnet")
     parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--name", default="flickr8k", help="of the result file")
     parser.add_argument("--seeds", default="10", help="of the attackers; a surrogate of the same seed would flatter")
     settings = parser.parse_args()
     for part, source, captions in (("train", "train", None), ("train-3", "train", PROTECTED), ("test", "test", None)):
@@ -65,7 +67,7 @@ def main() -> None:
     runs = [run for run in journal.read() if run["cell"] in settings.cells and run["attacker"] == settings.attacker]
     rows = list(summary(runs, len(read_judged([str(FOLDER / "test")], SIDE))))
     print(table(rows))
-    print(save("flickr8k", vars(settings), {"rows": rows, "runs": runs}).relative_to(ROOT))
+    print(save(settings.name, vars(settings), {"rows": rows, "runs": runs}).relative_to(ROOT))
 
 
 def copy(source: Path, target: Path, captions: int | None = None) -> None:
