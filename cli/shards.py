@@ -27,7 +27,7 @@ from protect.settings.publish import PublishSettings
 @click.option("--device", default="auto", show_default=True, help="where models run: auto, cpu, cuda, cuda:N or mps")
 @preset_options
 @recipe_options
-@settings_options(PublishSettings, group="How files are written", first=("urls", "on_error", "mask"))
+@settings_options(PublishSettings, group="How files are written", first=("urls", "others", "on_error", "mask"))
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
 @click.option("-q", "--quiet", is_flag=True, help="no progress")
 @click.pass_context
@@ -55,4 +55,5 @@ def shards(
         results = protect_shards(plan, recipe, given, report, device)
     total = summary(plan, results)
     print_json(total) if as_json else click.echo(total["text"])
-    return 1 if total["failed_to_protect"] or total["broken_shards"] or total["triggers_cut"] else 0
+    bad = ("failed_to_protect", "broken_shards", "triggers_cut", "leaks")
+    return 1 if any(total[name] for name in bad) else 0

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 LONGEST_NAME = 255  # bytes, on every file system in use
@@ -29,3 +30,21 @@ HOME = "_protect"
 
 class PlanError(ValueError):
     """A run that must not begin as it was asked for."""
+
+
+REMOTE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,3}(?=[^/])|(pipe):")  # a path has lost the second slash
+CURES = {
+    "s3": "copy it first (aws s3 sync)",
+    "gs": "copy it first (gcloud storage rsync)",
+    "hf": "download it first (hf download)",
+    "pipe": "run the command first and keep what it writes in a .tar file",
+}
+
+
+def refuse_address(name: str, place: str) -> None:
+    """Raises PlanError for an address where a local folder or file is meant."""
+    found = REMOTE.match(place)
+    if found:
+        cure = CURES.get((found[1] or found[2]).lower(), "download it first")
+        where = "copy it there afterwards" if name == "OUT" else cure
+        raise PlanError(f"{name}: expected a local folder or file, got the address {place}; {where}")

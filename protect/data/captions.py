@@ -6,6 +6,7 @@ A caption is one line, without the whitespace around it: of the `.txt`, of a JSO
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from protect.data.edits import Change, Edits, is_caption_field
@@ -83,9 +84,7 @@ def rewrite_captions(
     edits = _edits(sample, change, settings)
     members: list[Member] = []
     for member in sample.members:
-        if is_litter(member.name):
-            edits.counts["litter"] += 1
-        elif member.name in (same or {}):
+        if member.name in (same or {}):
             edits.counts["same picture"] += 1
             members.append(Member(member.name, (same or {})[member.name]))
         elif _other(sample, member):
@@ -96,6 +95,12 @@ def rewrite_captions(
     if counts is not None:
         counts.update(edits.counts)
     return Sample(sample.key, tuple(members), tuple(map(change, sample.beside)))
+
+
+def without_litter(sample: Sample) -> tuple[Sample, int]:
+    """The sample without what macOS leaves in archives, and how many such files it had."""
+    members = tuple(member for member in sample.members if not is_litter(member.name))
+    return replace(sample, members=members), len(sample.members) - len(members)
 
 
 def other_members(sample: Sample) -> tuple[Member, ...]:
@@ -110,7 +115,7 @@ def _edits(sample: Sample, change: Change, settings: PublishSettings) -> Edits:
 
 def _other(sample: Sample, member: Member) -> str:
     """What a member is beside the picture, its texts and its labels; "" for those."""
-    if _extension(member) in (*TEXT_NAMES, "json") or member == image_member(sample) or is_litter(member.name):
+    if _extension(member) in (*TEXT_NAMES, "json") or member == image_member(sample):
         return ""
     return what_is(member.data)
 

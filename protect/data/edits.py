@@ -7,7 +7,7 @@ from typing import Any
 
 from protect.data.extras import what_is, what_is_value
 from protect.data.json_text import JsonPath, edit_json, holds_json
-from protect.data.links import is_link, is_place, leads_back, without_links
+from protect.data.links import is_link, is_position, leads_back, without_links
 from protect.data.text import LINE, fold, is_text, read_text
 from protect.settings.publish import PublishSettings
 
@@ -55,7 +55,10 @@ class Edits:
             return self.lines(old)
         if isinstance(old, str) and holds_json(old) is not None:
             return self.json(old, path)
-        if leads_back(path, old, self.own, self.settings.keep_gps):
+        if not self.settings.keep_gps and is_position(path, old):
+            self.counts["places"] += 1
+            return None
+        if leads_back(path, old, self.own):
             return self._link(path, old)
         if what := what_is_value(old):
             return self.embedded(path, old, what)
@@ -72,13 +75,20 @@ class Edits:
                 return self.embedded(array, old, "a list of many numbers")
             return self.value(path, old)
 
-        return edit_json(text, value, self.sweep)
+        return edit_json(text, value, self.name)
+
+    def name(self, name: str) -> str:
+        """The name of a field: one that repeats a caption is changed, one that is a link is emptied."""
+        return self._link((name,), name) or "" if leads_back((), name, self.own) else self.sweep(name)
 
     def text(self, names: JsonPath, text: str) -> str:
         """A further text: of JSON its values, else its lines."""
         if holds_json(text) is not None:
             return self.json(text, names)
-        if leads_back(names, text, self.own, self.settings.keep_gps):
+        if not self.settings.keep_gps and is_position(names, text):
+            self.counts["places"] += 1
+            return ""
+        if leads_back(names, text, self.own):
             text = self._link(names, text) or ""
         return self.sweep(text)
 
@@ -117,8 +127,7 @@ class Edits:
         if self.settings.urls != "strip":
             return self.sweep(old) if isinstance(old, str) else old
         self.counts["links"] += 1
-        named = any(is_place(name) for name in path if name)
-        left = "" if named or not isinstance(old, str) or not leads_back((), old, self.own) else without_links(old)
+        left = without_links(old) if isinstance(old, str) and leads_back((), old, self.own) else ""
         return self.sweep(left) if left else None
 
     def embedded(self, path: JsonPath, old: Any, what: str) -> Any:

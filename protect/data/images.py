@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from protect.data.containers import png_chunks, webp_lossless, webp_size
+from protect.data.file_types import HEAD, kind_of
 from protect.data.pictures import shown
 from protect.data.views import see
 from protect.settings.publish import PublishSettings
@@ -88,7 +89,7 @@ def _read(data: bytes, max_pixels: int, use: Callable[[ImageFile.ImageFile, str,
     """What is made of the opened file, whose pixels are not decoded yet."""
     kind = next((kind for kind, (magic, _) in OPENERS.items() if data.startswith(magic)), None)
     if kind is None:
-        found = f"bytes {data[:8].hex()}" if data else "no bytes"
+        found = file_name_of(data)
         raise ImageError(f"expected a JPEG, PNG or WebP file, found {found}; convert it first")
     if kind == "WEBP":  # its opener allocates the canvas, so the header has to be looked at before
         check_size(webp_size(data), max_pixels)
@@ -104,6 +105,16 @@ def _read(data: bytes, max_pixels: int, use: Callable[[ImageFile.ImageFile, str,
     except Exception as error:  # hostile bytes: Pillow's parsers raise nearly anything
         found = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(f"expected a whole {kind} file, found damage ({found}); get it again") from error
+
+
+def file_name_of(data: bytes) -> str:
+    """What a file is that is none of the kinds that are read, in words."""
+    kind = kind_of(data[:HEAD])
+    if kind:
+        return f"a {kind} file" if kind[0] not in "A" else f"an {kind} file"
+    if not data:
+        return "an empty file"
+    return "a web page or other text" if data.lstrip()[:1] in (b"<", b"{") else f"bytes {data[:8].hex()}"
 
 
 def encode(photo: Photo, image: Image.Image, settings: PublishSettings) -> bytes:

@@ -84,7 +84,7 @@ def without_links(text: str) -> str:
     return left if left.strip() else ""
 
 
-def leads_back(path: Collection[str | None], value: Any, own: Collection[str], keep_gps: bool = False) -> bool:
+def leads_back(path: Collection[str | None], value: Any, own: Collection[str]) -> bool:
     """Whether a value, with the names of the fields around it, leads back to the original.
 
     `own`: the sample's key and its members' names, which are published anyway.
@@ -94,15 +94,20 @@ def leads_back(path: Collection[str | None], value: Any, own: Collection[str], k
     if isinstance(value, str) and HARMLESS.match(value.strip()):
         return False
     names = [name for name in path if name]
-    if any(is_place(name) for name in names):
-        return not keep_gps
     if any(is_link(name) for name in names):
         return True
     if names and names[0].lower() == "id" and len(str(value)) >= 6:
         return True
     if not isinstance(value, str):
         return False
-    return looks_like_link(value) or (not keep_gps and tells_place(value))
+    return looks_like_link(value)
+
+
+def is_position(path: Collection[str | None], value: Any) -> bool:
+    """Whether a value, with the names of the fields around it, says where a photo was taken."""
+    if value is None or value in ("", b"") or isinstance(value, bool):
+        return False
+    return any(is_place(name) for name in path if name) or (isinstance(value, str) and tells_place(value))
 
 
 def tells_place(text: str) -> bool:

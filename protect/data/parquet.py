@@ -15,7 +15,7 @@ from protect.data.captions import CaptionError, Undecided
 from protect.data.edits import Change, Edits
 from protect.data.extras import what_is_value
 from protect.data.json_text import JsonPath
-from protect.data.links import own_names
+from protect.data.links import is_place, own_names
 from protect.data.parquet_types import column_of, fitted, holds_text, matters, plain, writable_schema
 from protect.data.sample_keys import Keys, key_text
 from protect.data.text import LINE, is_text, read_text
@@ -78,6 +78,7 @@ def rewrite_parquet(
     part = target.with_name(target.name + ".part")
     keys, counts = Keys([*words, *dropped, *kept]), Counter() if counts is None else counts
     may_empty = bool(dropped) or settings.urls == "strip" or "drop" in (settings.others, settings.unmatched)
+    may_empty |= not settings.keep_gps and _has_places(source)
     try:
         with _named(source), _opened(source) as file, part.open("wb") as sink:
             if "key" not in file.schema_arrow.names:
@@ -155,7 +156,7 @@ class _Rows:
             column = self.table.column(place)
             columns.append(fitted(column, field.type) if new == old else column_of(new or [], field.type))
         for done in edits:
-            counts.update({name: done.counts[name] for name in ("links", "embedded") if done.counts[name]})
+            counts.update({name: done.counts[name] for name in ("links", "places", "embedded") if done.counts[name]})
         return pa.table(columns, schema=schema)
 
     def _value(self, place: int, row: int, edits: Edits, is_emptied: bool) -> Any:
@@ -197,7 +198,7 @@ def _walk(value: Any, path: JsonPath, edits: Edits) -> Any:
 def _entry(entry: tuple, path: JsonPath, edits: Edits) -> tuple:
     name, value = entry
     text = name if isinstance(name, str) else None
-    return (edits.sweep(name) if text else name), _walk(value, (*path, text), edits)
+    return (edits.name(name) if text else name), _walk(value, (*path, text), edits)
 
 
 def _texts(value: Any, path: JsonPath) -> Iterator[tuple[JsonPath, str]]:
@@ -212,6 +213,13 @@ def _texts(value: Any, path: JsonPath) -> Iterator[tuple[JsonPath, str]]:
         yield path, read_text(value).text
     elif isinstance(value, str):
         yield path, value
+
+
+def _has_places(source: Path) -> bool:
+    with _named(source), _opened(source) as file:
+        return any(is_place(name) for name in file.schema_arrow.names) or any(
+            is_place(file.schema.column(i).path) for i in range(file.metadata.num_columns)
+        )
 
 
 def _check_rows(source: Path, counts: Counter[str], settings: PublishSettings) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from protect.data.captions import CaptionError, captions_of
 from protect.data.images import ImageError, Photo, decode
 from protect.data.pictures import Picture, shown, view_of
-from protect.data.shards import image_member
+from protect.data.shards import image_member, split_name
 from protect.data.views import view_around
 from protect.settings.publish import PublishSettings
 from protect.types import Sample
@@ -71,7 +71,9 @@ def prepare(sample: Sample, settings: PublishSettings) -> Prepared[Photo] | Fail
     """Decodes a sample of a shard, or says why it cannot be used."""
     image = image_member(sample)
     if image is None:
-        return Failure("no image")
+        return Failure(
+            "no image", f"found {', '.join(split_name(m.name)[1] or m.name for m in sample.members)}"[:200]
+        )
     try:
         captions = captions_of(sample, settings.caption_keys)
         if not captions:

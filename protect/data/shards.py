@@ -1,22 +1,27 @@
 """Tar shards -> samples, streaming: finds shards, groups members, reports damage."""
 
 import gzip
+import os
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
-from webdataset.shardlists import expand_urls
 from webdataset.tariterators import base_plus_ext
 
+from protect.data.shard_list import SHARD_NAME as SHARD_NAME
+from protect.data.shard_list import ShardError as ShardError
+from protect.data.shard_list import find_shards as find_shards
+from protect.data.shard_list import shard_stem as shard_stem
 from protect.types import Member, Sample
 
 
 def readable(shard: Path) -> Iterator[Sample]:
     """Samples up to where a shard breaks off: enough to look at or to fit on; protecting the shard reports it."""
-    with suppress(TruncatedShard):
+    with suppress(ShardError):
         yield from read_samples(shard)
 
 
@@ -25,73 +30,12 @@ def sibling_parquet(shard: Path) -> Path | None:
     return path if path.exists() else None
 
 
-SHARD_NAME = re.compile(r"([^.].*)[.](tar|tar[.]gz|tgz)", re.IGNORECASE)
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
 META_NAME = re.compile(r"__[^/]*__($|/)")
 
 
-class ShardError(ValueError):
-    """A shard, or a list of shards, that cannot be used."""
-
-
 class TruncatedShard(ShardError):
     """A shard that breaks off or turns to nonsense part of the way."""
-
-
-def find_shards(sources: Sequence[str]) -> list[Path]:
-    """The shards meant by folders (not recursive), tars, brace ranges `dir/{000..007}.tar` and `a::b` lists.
-
-    Raises ShardError when one is missing or of another type, a folder holds none, or two would share an
-    output name.
-    """
-    by_stem: dict[str, Path] = {}
-    for source in sources:
-        for shard in _expand(source):
-            other = by_stem.setdefault(shard_stem(shard), shard)
-            if other is not shard:
-                raise ShardError(
-                    f"shards: expected each name once, found {other} and {shard}; protect them in two runs"
-                )
-    if not by_stem:
-        raise ShardError("shards: expected a folder, a tar or a brace range, found nothing; name at least one")
-    return list(by_stem.values())
-
-
-def _expand(source: str) -> list[Path]:
-    try:
-        names = [source] if Path(source).exists() else expand_urls(source)
-    except ValueError as error:
-        raise ShardError(
-            f"{source}: expected a range like dir/{{000..007}}.tar, found {error}; close the brace"
-        ) from error
-    return [shard for name in names for shard in _shards_at(Path(name))]
-
-
-def _shards_at(path: Path) -> list[Path]:
-    if path.is_dir():
-        shards = sorted(p for p in path.iterdir() if p.is_file() and _is_shard(p))
-        if not shards:
-            raise ShardError(
-                f"{path}: expected *.tar or *.tar.gz in this folder, found none; name the folder of the tars"
-            )
-        return shards
-    if not path.is_file():
-        raise ShardError(f"{path}: expected a local folder or tar, found no such file; check the path")
-    if not _is_shard(path):
-        raise ShardError(
-            f"{path}: expected a name ending in .tar, .tar.gz or .tgz, found another; rename or repack it"
-        )
-    return [path]
-
-
-def _is_shard(path: Path) -> bool:
-    return SHARD_NAME.fullmatch(path.name) is not None
-
-
-def shard_stem(path: Path) -> str:
-    """What names a shard's parquet and stats: "00000" for 00000.tar, 00000.tar.gz and 00000.tgz."""
-    match = SHARD_NAME.fullmatch(path.name)
-    return match[1] if match else path.stem
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -114,20 +58,45 @@ def read_samples(path: Path) -> Iterator[Sample]:
     off, is corrupt, or goes on behind its end mark.
     """
     complete = 0
-    grouping = _Grouping()
+    grouping = _Grouping() if not is_interleaved(path) else _Sorting(path)
     with _open_tar(path) as tar:
         try:
             for sample in _group(tar, grouping):
                 complete += bool(sample.key)
                 yield sample
         except _Broken as error:
-            work = f"; sample {grouping.key!r} was in work and is dropped" if grouping.key else ""
-            if not work:
-                yield from grouping.finish()
+            lost = f"; sample {grouping.key!r} was in work and is dropped" if grouping.key else ""
+            if isinstance(error, _NoEnd) or not lost or isinstance(grouping, _Sorting):
+                whole = list(grouping.finish())
+                complete, lost = complete + sum(bool(sample.key) for sample in whole), ""
+                yield from whole
             raise TruncatedShard(
-                f"{path}: expected a whole tar, found {error} after {complete} complete samples{work}; "
+                f"{path}: expected a whole tar, found {error} after {complete} complete samples{lost}; "
                 "fetch or pack the shard again"
             ) from error
+
+
+@lru_cache(256)
+def _interleaved(path: Path, size: int, changed: int) -> bool:
+    parts: dict[str, set[str]] = {}
+    last = ""
+    with suppress(*_DAMAGE, OSError), tarfile.open(path, "r:*") as tar:  # reading it will tell of the damage
+        for info in tar:
+            tar.members.clear()  # type: ignore[attr-defined]
+            key, extension = split_name(info.name) if info.isreg() else ("", "")
+            if not key:
+                continue
+            if key != last and key in parts and extension not in parts[key]:
+                return True
+            parts.setdefault(key, set()).add(extension)
+            last = key
+    return False
+
+
+def is_interleaved(path: Path) -> bool:
+    """Whether the files of a sample are not side by side in a tar; its headers alone are read, once."""
+    about = path.stat()
+    return _interleaved(path, about.st_size, about.st_mtime_ns)
 
 
 def _group(tar: tarfile.TarFile, grouping: "_Grouping") -> Iterator[Sample]:
@@ -144,13 +113,13 @@ class _Grouping:
     def __init__(self) -> None:
         self.key = ""
         self._members: list[Member] = []
-        self._extensions: set[str] = set()
+        self.extensions: set[str] = set()
         self._strangers: list[Member] = []  # members of no sample, since the sample's last one
 
     def announce(self, name: str) -> Iterator[Sample]:
         """What is complete now that a member of this name comes."""
         key, extension = split_name(name)
-        joins = key == self.key and extension not in self._extensions
+        joins = key == self.key and extension not in self.extensions
         if (key and not joins) or (not key and not self.key):
             yield from self.finish()
             self.key = key
@@ -159,21 +128,58 @@ class _Grouping:
         key, extension = split_name(member.name)
         if key:
             self._members += [*self._strangers, member]
-            self._extensions.add(extension)
+            self.extensions.add(extension)
             self._strangers = []
         else:
             self._strangers.append(member)
 
     def finish(self) -> Iterator[Sample]:
         sample, strangers = Sample(self.key, tuple(self._members)), self._strangers
-        self.key, self._members, self._extensions, self._strangers = "", [], set(), []
+        self.key, self._members, self.extensions, self._strangers = "", [], set(), []
         if sample.members:
             yield sample
         yield from (Sample("", (stranger,)) for stranger in strangers)
 
 
+class _Sorting(_Grouping):
+    """Members in, in any order; complete samples out at the end, in the order in which they began."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        room = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+        if path.stat().st_size > room:
+            raise ShardError(
+                f"{path}: expected the files of a sample side by side, found them apart in a shard too large to sort "
+                "in memory; unpack it and pack it again with tar --sort=name"
+            )
+        self._groups: dict[str, list[_Grouping]] = {}
+
+    def announce(self, name: str) -> Iterator[Sample]:
+        yield from ()
+
+    def add(self, member: Member) -> None:
+        key, extension = split_name(member.name)
+        groups = self._groups.setdefault(key or f"\0{member.name}", [])
+        group = next((g for g in groups if extension not in g.extensions), None)
+        if group is None or not key:
+            group = _Grouping()
+            group.key = key
+            groups.append(group)
+        group.add(member)
+
+    def finish(self) -> Iterator[Sample]:
+        for groups in self._groups.values():
+            for group in groups:
+                yield from group.finish()
+        self._groups = {}
+
+
 class _Broken(Exception):
     """Why the stream of members cannot go on."""
+
+
+class _NoEnd(_Broken):
+    """The file ends behind a whole member, without an end mark."""
 
 
 class _Header(tarfile.TarInfo):
@@ -186,6 +192,8 @@ class _Header(tarfile.TarInfo):
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             raise  # the end mark
         except tarfile.HeaderError as error:
+            if not buf:
+                raise _NoEnd("no end mark") from error
             raise _Broken("the end of the file" if len(buf) < tarfile.BLOCKSIZE else str(error)) from error
 
 
@@ -203,13 +211,15 @@ class _Gzip(gzip.GzipFile):
 @contextmanager
 def _open_tar(path: Path) -> Iterator[tarfile.TarFile]:
     with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
+        head = file.read(64).lstrip()
+        packed = head.startswith(b"\x1f\x8b")
         file.seek(0)
         stream = _Gzip(fileobj=file) if packed else file
         try:
             tar = tarfile.TarFile.open(fileobj=stream, mode="r|", tarinfo=_Header, encoding="utf-8")
         except _DAMAGE as error:
-            raise ShardError(f"{path}: expected a tar, plain or gzip, found {error}; pack the shard again") from error
+            found = "an empty file" if not path.stat().st_size else "a web page" if head[:1] == b"<" else str(error)
+            raise ShardError(f"{path}: expected a tar, plain or gzip, found {found}; get the shard again") from error
         with tar, stream:
             yield tar
 
@@ -218,6 +228,8 @@ def _headers(tar: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarInfo]]:
     while True:
         try:
             info = tar.next()
+        except _NoEnd:
+            raise
         except _DAMAGE as error:
             raise _Broken(str(error)) from error
         if info is None:

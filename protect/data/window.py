@@ -27,6 +27,7 @@ class Window:
         self.keys: list[str] = []
         self.captions: list[tuple[str, ...]] = []
         self.refused: Counter[str] = Counter()  # samples that could not be used, by the reason
+        self.detail: dict[str, str] = {}  # of the first one of each reason
         folder = tempfile.mkdtemp(prefix="protect-window-")
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         shape = (room, 3, size, size)

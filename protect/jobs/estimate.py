@@ -8,6 +8,7 @@ from functools import partial
 from itertools import chain, islice
 from typing import Any
 
+from protect.data.beside import samples_of
 from protect.data.prepared import prepare
 from protect.data.shards import readable
 from protect.data.window import Window
@@ -52,7 +53,7 @@ def estimate(plan: Plan, recipe: Recipe, protector: Protector | None, device: st
 
 def _first_shard(plan: Plan) -> tuple[list[Sample], int]:
     """Its first samples, and how many it has."""
-    stream = readable(plan.shards[0])
+    stream = samples_of(plan.shards[0], plan.publish, readable(plan.shards[0]))
     samples = list(islice(stream, PROBE))
     return samples, sum(bool(sample.key) for sample in chain(samples, stream))
 

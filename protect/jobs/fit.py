@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from protect.clip.models import choose_device, image_size
+from protect.data.beside import samples_of
 from protect.data.photo_samples import photo_samples
 from protect.data.prepared import Failure, Prepared, View, prepare
 from protect.data.shards import readable
@@ -41,7 +42,11 @@ def fill_window(
     """Pairs to fit on: all of them, or whole shards in an order drawn from the seed until the window is full."""
     looks = Looks(len(shards)) if looks is None else looks
     shards = sorted(shards, key=lambda shard: derive(recipe.fit.seed, "window", shard.name))
-    pairs = (partial(prepare, sample, publish) for shard in shards for sample in readable(shard))
+    pairs = (
+        partial(prepare, sample, publish)
+        for shard in shards
+        for sample in samples_of(shard, publish, readable(shard))
+    )
     return window_of(pairs, recipe, (size for shard in shards for size in looks[shard].sizes), device)
 
 
@@ -56,6 +61,7 @@ def window_of(
             for view in pool.map(partial(_view, size=window.size), some):
                 if isinstance(view, Failure):
                     window.refused[view.kind] += 1
+                    window.detail.setdefault(view.kind, view.detail)
                 elif not window.full:
                     window.add(view.key, view.pixels, view.captions)
     return window
@@ -85,7 +91,10 @@ def _fit(window: Window, recipe: Recipe, report: Report, device: str, rounds: Pa
     if len(window) >= LEAST:
         return fit(window, recipe, report, device, rounds)
     refused, usable = window.refused, len(window)
-    reasons = ", ".join(f"{count} with {kind}" for kind, count in refused.most_common())
+    reasons = ", ".join(
+        f"{count} with {kind}" + (f": {detail}" if (detail := window.detail.get(kind)) else "")
+        for kind, count in refused.most_common()
+    )
     cure = CURES.get(next(iter(refused.most_common(1)), ("", 0))[0], "give it more pairs")
     found = f"{usable} of {usable + refused.total()} samples ({reasons})" if refused else str(usable)
     raise ValueError(f"fit: expected at least {LEAST} usable pairs (the loss contrasts them), got {found}; {cure}")

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from protect.data.captions import captions_of
-from protect.data.shards import find_shards, image_member, readable, shard_stem
+from protect.data.shard_list import name_shards
+from protect.data.shards import image_member, readable, shard_stem
 from protect.files import HOME
 from protect.jobs.contact_sheet import Pair, contact_sheet
 from protect.jobs.photos.leaks import scan_photos
@@ -55,22 +56,31 @@ def inspect_run(out: Path, count: int = 8, seed: int = 0, against: Path | None =
             f"{out}: expected the OUT of `protect shards` or `protect photos` with its private files, got: {error}; "
             "say --against IN to compare with the clean files instead"
         ) from error
-    shards = find_shards([str(out)])
+    shards = name_shards([str(out)])
     keys, leaks, rows = job["publish"]["caption_keys"], [], []
-    sources = [Path(s) for s in job["shards"]] if against is None else find_shards([str(against)])
-    clean = {source.name: source for source in sources if source.exists()}
-    for shard in shards:
-        rows.append({"shard": shard.name, **_stats(shard)})
-        records = read_records(private, shard)
-        originals = _originals(clean.get(shard.name), records, keys, job["recipe"]["trigger"]["trigger_style"])
+    clean = _clean_shards(job, against)
+    for shard, name in shards.items():
+        rows.append({"shard": name, **_stats(shard)})
+        records = read_records((private / name).parent, shard)
+        style = job["recipe"]["trigger"]["trigger_style"]
+        originals = _originals(clean.get(name), records, keys, style)
+        originals.kept = {plain_key(error["key"]) for error in rows[-1]["errors"] if error["key"] not in records}
         leaks += list(scan_files(shard, originals))
-    pairs = _pairs(shards, sources, private, count, seed, keys)
+    pairs = _pairs(shards, clean, private, count, seed, keys)
     sheet = None
     if pairs:
         sheet = private / SHEET
         contact_sheet(pairs).save(sheet)
-    found = sum(shard.name in clean for shard in shards)
-    return Inspection(tuple(rows), sheet, tuple(leaks), f"the clean input of {found} of {len(shards)} shards")
+    known = sum(name in clean for name in shards.values())
+    return Inspection(tuple(rows), sheet, tuple(leaks), f"the clean input of {known} of {len(shards)} shards")
+
+
+def _clean_shards(job: dict[str, Any], against: Path | None) -> dict[str, Path]:
+    """The clean shards that are still there, by their place below OUT."""
+    if against is not None:
+        return {name: shard for shard, name in name_shards([str(against)]).items()}
+    sources = zip(job["names"], map(Path, job["shards"]), strict=True)
+    return {name: source for name, source in sources if source.exists()}
 
 
 def scan_files(shard: Path, originals: Originals, keys: Collection[str] | None = None) -> Iterator[Leak]:
@@ -100,13 +110,12 @@ def _originals(
 def _inspect_foreign(out: Path, against: Path) -> Inspection:
     """Files of an unknown making beside the clean ones, all of whose pairs should have been protected."""
     keys, leaks = PublishSettings().caption_keys, []
-    clean = {source.name: source for source in find_shards([str(against)])}
-    shards = find_shards([str(out)])
-    for shard in shards:
-        if shard.name in clean:
-            leaks += list(scan_files(shard, originals_of(clean[shard.name], keys)))
-    found = sum(shard.name in clean for shard in shards)
-    return Inspection((), None, tuple(leaks), f"the clean input of {found} of {len(shards)} shards")
+    clean, shards = _clean_shards({}, against), name_shards([str(out)])
+    for shard, name in shards.items():
+        if name in clean:
+            leaks += list(scan_files(shard, originals_of(clean[name], keys)))
+    known = sum(name in clean for name in shards.values())
+    return Inspection((), None, tuple(leaks), f"the clean input of {known} of {len(shards)} shards")
 
 
 def _inspect_photos(out: Path, against: Path | None) -> Inspection:
@@ -132,13 +141,15 @@ def read_records(private: Path, shard: Path) -> dict[str, dict[str, Any]]:
 
 
 def _pairs(
-    shards: Sequence[Path], sources: Sequence[Path], private: Path, count: int, seed: int, keys: Sequence[str]
+    shards: Mapping[Path, str], clean: Mapping[str, Path], private: Path, count: int, seed: int, keys: Sequence[str]
 ) -> list[Pair]:
     """Up to `count` samples drawn from a few random shards."""
-    originals = {source.name: source for source in sources if source.exists()}
-    known = sorted((s for s in shards if s.name in originals), key=lambda shard: derive(seed, "sheet", shard.name))
+    known = sorted((s for s in shards if shards[s] in clean), key=lambda shard: derive(seed, "sheet", shards[shard]))
     each = -(-count // max(1, min(len(known), 4)))
-    some = (_pairs_of(shard, originals[shard.name], private, each, seed, keys) for shard in known[:4])
+    some = (
+        _pairs_of(shard, clean[shards[shard]], (private / shards[shard]).parent, each, seed, keys)
+        for shard in known[:4]
+    )
     return list(islice(chain.from_iterable(some), count))
 
 

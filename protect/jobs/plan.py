@@ -3,13 +3,14 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from protect.data.captions import Undecided
-from protect.data.shards import find_shards, shard_stem
-from protect.files import HOME, PlanError
+from protect.data.shard_list import ShardError, name_shards, shard_stem
+from protect.data.shards import TruncatedShard, read_samples
+from protect.files import HOME, PlanError, refuse_address
 from protect.jobs.look import Looks
 from protect.settings.publish import PublishSettings
 
@@ -22,6 +23,7 @@ class Plan:
     out: Path
     publish: PublishSettings
     looks: Looks = field(default_factory=Looks, compare=False, repr=False)
+    names: Mapping[Path, str] = field(default_factory=dict)  # places below OUT, where they are not the shards' names
 
     @property
     def home(self) -> Path:
@@ -32,21 +34,33 @@ class Plan:
         """What must never be published: words by key, clean captions, the protector."""
         return self.home / "private"
 
+    def name(self, shard: Path) -> str:
+        """Where a shard lies below OUT, with forward slashes."""
+        return self.names.get(shard, shard.name)
+
     def target(self, shard: Path) -> Path:
-        return self.out / shard.name
+        return self.out / self.name(shard)
 
     def stats(self, shard: Path) -> Path:
-        return self.out / f"{shard_stem(shard)}_stats.json"
+        return self.target(shard).with_name(f"{shard_stem(shard)}_stats.json")
 
     def parquet(self, shard: Path) -> Path:
-        return self.out / f"{shard_stem(shard)}.parquet"
+        return self.target(shard).with_name(f"{shard_stem(shard)}.parquet")
 
     def records(self, shard: Path) -> Path:
-        return self.private / f"{shard_stem(shard)}.jsonl"
+        return (self.private / self.name(shard)).with_name(f"{shard_stem(shard)}.jsonl")
+
+    def make_folders(self) -> None:
+        """OUT with the folders that its shards have in the input."""
+        for folder in (self.out, self.home, *{self.target(shard).parent for shard in self.shards}):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.private.mkdir(mode=0o700, exist_ok=True)
+        for shard in self.shards:
+            self.records(shard).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def identity(self, protector: str) -> str:
         """Hash of everything that decides the bytes written; a resumed run must have the same."""
-        shards = [(shard.name, shard.stat().st_size) for shard in self.shards]
+        shards = [(self.name(shard), shard.stat().st_size) for shard in self.shards]
         text = json.dumps([protector, asdict(self.publish), shards], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -57,9 +71,11 @@ def make_plan(sources: Sequence[str], out: Path, publish: PublishSettings, force
     Raises PlanError or ShardError: no shards, OUT is IN or lies inside it, OUT holds other things, the input is
     protected already (unless `force`), or it has links to the originals and nothing said what to do with them.
     """
-    shards = tuple(find_shards(sources))
-    plan = Plan(shards, out, publish, Looks(len(shards), publish))
-    _check_places(shards, out)
+    names = name_shards(sources)
+    shards = tuple(names)
+    plan = Plan(shards, out, publish, Looks(len(shards), publish), names)
+    _check_places(shards, out, [Path(source) for source in sources if Path(source).is_dir()])
+    _check_open(shards)
     if not force:
         _check_clean(plan)
     if not (publish.urls and publish.others):
@@ -68,9 +84,26 @@ def make_plan(sources: Sequence[str], out: Path, publish: PublishSettings, force
     return plan
 
 
-def _check_places(shards: Sequence[Path], out: Path) -> None:
+def _check_open(shards: Sequence[Path]) -> None:
+    """Raises ShardError when no shard can be opened at all; where some can, the others fail on their own."""
+    first: ShardError | None = None
+    for shard in shards:
+        try:
+            next(read_samples(shard), None)
+            return
+        except TruncatedShard:
+            return
+        except ShardError as error:
+            first = first or error
+    if first is not None:
+        raise first
+
+
+def _check_places(shards: Sequence[Path], out: Path, sources: Sequence[Path]) -> None:
+    refuse_address("OUT", str(out))
     target = out.resolve()
-    for folder in {place for shard in shards for place in (shard.resolve().parent, shard.parent.resolve())}:
+    inputs = {place for shard in shards for place in (shard.resolve().parent, shard.parent.resolve())}
+    for folder in inputs | {source.resolve() for source in sources}:
         if target == folder or folder in target.parents:
             raise PlanError(f"OUT: expected a folder outside the input, got {out} in {folder}; choose another OUT")
     if out.exists() and not out.is_dir():
@@ -111,6 +144,8 @@ def links_error(shard: Path, field: str) -> PlanError:
 
 def check_places(source: Path, out: Path) -> None:
     """Raises PlanError unless OUT is a folder apart from the photos, new or one of an earlier run."""
+    refuse_address("DIR", str(source))
+    refuse_address("OUT", str(out))
     if not source.is_dir():
         raise PlanError(f"DIR: expected a folder of photos, got {source}; give the folder they are in")
     here, there = source.resolve(), out.resolve()

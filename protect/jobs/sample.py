@@ -3,11 +3,11 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,15 +18,19 @@ from protect.data.prepared import Failure, Prepared, View, prepare
 from protect.data.same_picture import same_pictures
 from protect.data.shard_writer import replace_members
 from protect.data.shards import image_member, split_name
+from protect.files import PlanError
+from protect.jobs.leak_check import Clean
 from protect.jobs.look import undecided_in
 from protect.methods.parts.trigger import write_words
 from protect.methods.protector import Perturbation, Protector
 from protect.methods.recipe import Recipe
 from protect.publish.gate import BudgetError, Published, publish
 from protect.publish.photo_noise import masked
-from protect.publish.upsample import at_full_size
+from protect.publish.upsample import GREY, LUMA, at_full_size
 from protect.settings.publish import PublishSettings
 from protect.types import Sample
+
+Result = TypeVar("Result")
 
 
 class SampleError(ValueError):
@@ -50,6 +54,7 @@ class Outcome:
     sample: Sample
     record: dict[str, Any] | None = None
     counts: Counter[str] = field(default_factory=Counter)
+    clean: Clean | None = None
     failure: Failure | None = None
 
 
@@ -90,10 +95,41 @@ def publish_photo(
     return publish(photo, change, epsilon, write, again, settings.floor, reencode)
 
 
+def _same_again(
+    item: Ready, published: bytes, epsilon: float, settings: PublishSettings
+) -> Iterator[tuple[str, bytes]]:
+    """Further members that show the picture, each changed as the published one was, at its own size."""
+    change: np.ndarray | None = None
+    for member, photo in same_pictures(item.sample, item.prepared.picture, settings.max_pixels):
+        if change is None:
+            written = decode(published, settings.max_pixels).color.astype(np.float32)
+            change = written - item.prepared.picture.color
+        plane = (change @ LUMA)[..., None] if photo.image.mode in GREY else change
+        again = partial(decode, max_pixels=math.prod(photo.size))
+        yield member.name, publish(photo, plane, epsilon, partial(encode, photo, settings=settings), again).data
+
+
+def guarded(sample: Sample, work: Callable[[], Result]) -> Result | Outcome:
+    """The result of some work on a sample; whatever goes wrong, but for a refused run, is that sample's failure."""
+    try:
+        return work()
+    except (PlanError, SampleError):
+        raise
+    except Exception as error:
+        found = " ".join(str(error).split())[:200]
+        return Outcome(sample, failure=Failure("unexpected error", f"{type(error).__name__}: {found}"))
+
+
 def publish_sample(
     item: Ready, perturbation: Callable[[], Perturbation], recipe: Recipe, settings: PublishSettings
 ) -> Outcome:
     """Picture and captions of one sample as files, read again and measured."""
+    return guarded(item.sample, lambda: _published(item, perturbation, recipe, settings))
+
+
+def _published(
+    item: Ready, perturbation: Callable[[], Perturbation], recipe: Recipe, settings: PublishSettings
+) -> Outcome:
     photo, epsilon, style = item.prepared.picture, recipe.noise.epsilon, recipe.trigger.trigger_style
     noise, words, size = perturbation()
     counts = Counter[str]()
@@ -101,10 +137,7 @@ def publish_sample(
         published = publish_photo(
             photo, at_full_size(photo.image, noise, epsilon, size), epsilon, settings, item.compared
         )
-        same = {
-            member.name: publish_photo(other, at_full_size(other.image, noise, epsilon, size), epsilon, settings).data
-            for member, other in same_pictures(item.sample, photo, settings.max_pixels)
-        }
+        same = dict(_same_again(item, published.data, epsilon, settings))
         change = partial(write_words, words=words, style=style)
         changed = rewrite_captions(item.sample, change, settings, same, counts)
     except (BudgetError, ImageError) as error:
@@ -126,4 +159,6 @@ def publish_sample(
         "notes": (*photo.notes, *published.notes),
         "survives": all(trigger_survives(caption, words, style) for caption in written),
     }
-    return Outcome(changed, record, counts)
+    published_captions = tuple(change(caption) for caption in item.prepared.captions)
+    clean = Clean(item.sample.key, item.prepared.captions, published_captions, image.data) if item.compared else None
+    return Outcome(changed, record, counts, clean)

@@ -10,13 +10,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from protect.data.beside import samples_of
+from protect.data.captions import without_litter
 from protect.data.parquet import rewrite_parquet
 from protect.data.shard_writer import ShardWriter
-from protect.data.shards import TruncatedShard, read_samples, sibling_parquet
+from protect.data.shards import TruncatedShard, is_interleaved, sibling_parquet
 from protect.files import MARKER, write_whole
+from protect.jobs.leak_check import check_leaks
 from protect.jobs.look import undecided_in
 from protect.jobs.plan import Plan, check_decided
-from protect.jobs.sample import Outcome, Ready, SampleError, protect_chunk, ready
+from protect.jobs.sample import Outcome, Ready, SampleError, guarded, protect_chunk, ready
 from protect.jobs.shard_stats import COMPARED, Tally, _stats, marker
 from protect.methods.parts.trigger import write_words
 from protect.methods.protector import Protector
@@ -42,6 +45,7 @@ def protect_shard(shard: Path, plan: Plan, protector: Protector, identity: str, 
             write_whole(plan.records(shard), lines.encode(), mode=0o600)
             _write_parquet(shard, plan, protector, tally)
             writer.commit()
+        tally.leaks = check_leaks(plan.target(shard), plan.parquet(shard), tally.clean, plan.publish)
         stats = _stats(tally, plan.publish) | {MARKER: marker(plan, shard, identity)}
         write_whole(plan.stats(shard), json.dumps(stats, indent=4).encode())
     except BaseException:  # Ctrl-C too: a tar without its stats would look finished to others
@@ -92,7 +96,13 @@ def _items(
     ahead: deque[Future[Ready | Outcome]] = deque()
     seen: set[str] = set()
     try:
-        for number, sample in enumerate(read_samples(shard)):
+        if is_interleaved(shard):
+            tally.notes.append("the files of a sample are not side by side in this tar; they are in the written one")
+        for number, sample in enumerate(samples_of(shard, publish)):
+            sample, litter = without_litter(sample)
+            tally.parts.update({"litter": litter} if litter else {})
+            if litter and not sample.members:
+                continue
             again, compared = sample.key in seen, number % COMPARED == 0
             ahead.append(pool.submit(_decided, shard, sample, protector, publish, again, compared))
             seen.add(sample.key)
@@ -111,9 +121,13 @@ def _decided(
     shard: Path, sample: Sample, protector: Protector, publish: PublishSettings, again: bool, compared: bool
 ) -> Ready | Outcome:
     """A sample made ready; PlanError on links and other members that nobody decided about."""
-    if not (publish.urls and publish.others):
-        check_decided(shard, undecided_in(sample, publish), publish)
-    return ready(sample, protector, publish, again, compared)
+
+    def work() -> Ready | Outcome:
+        if not (publish.urls and publish.others):
+            check_decided(shard, undecided_in(sample, publish), publish)
+        return ready(sample, protector, publish, again, compared)
+
+    return guarded(sample, work)
 
 
 def _chunks(items: Iterator[Ready | Outcome], size: int) -> Iterator[list[Ready | Outcome]]:

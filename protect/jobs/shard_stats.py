@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from protect import __version__
+from protect.jobs.leak_check import CHECKED, Clean
 from protect.jobs.plan import Plan
 from protect.jobs.sample import Outcome
 from protect.settings.publish import PublishSettings
@@ -24,10 +25,15 @@ class Tally:
     errors: list[dict[str, str]] = field(default_factory=list)
     parts: Counter[str] = field(default_factory=Counter)
     rows: Counter[str] = field(default_factory=Counter)
+    clean: list[Clean] = field(default_factory=list)
+    leaks: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, outcome: Outcome) -> None:
         key = outcome.sample.key
         self.parts.update(outcome.counts)
+        if outcome.clean is not None and len(self.clean) < CHECKED:
+            self.clean.append(outcome.clean)
         if outcome.record is not None:
             self.status["success"] += 1
             self.records.append(outcome.record)
@@ -79,10 +85,18 @@ def _stats(tally: Tally, publish: PublishSettings) -> dict[str, Any]:
         "trigger_survival": (
             sum(r["survives"] for r in planted) / len(planted) if planted else None
         ),
+        "checked_for_leaks": len(tally.clean),
+        "leaks": tally.leaks,
+        "notes": tally.notes,
         "parts": dict(sorted(tally.parts.items())),
         "rows": dict(sorted(tally.rows.items())),
         "errors": tally.errors,
     }  # fmt: skip
+
+
+def failed_stats(reason: str, publish: PublishSettings) -> dict[str, Any]:
+    """The stats of a shard of which nothing was written."""
+    return _stats(Tally(errors=[{"key": "", "reason": reason}]), publish)
 
 
 def file_hash(path: Path) -> str:

@@ -14,12 +14,14 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from protect import __version__
+from protect.data.captions import CaptionError
+from protect.data.shard_list import ShardError
 from protect.files import MARKER, PlanError, write_whole
 from protect.jobs.fit import fit_on_shards
 from protect.jobs.plan import Plan
 from protect.jobs.progress import Report, ShardDone
 from protect.jobs.shard import protect_shard
-from protect.jobs.shard_stats import marker
+from protect.jobs.shard_stats import failed_stats, marker
 from protect.methods.protector import Protector
 from protect.methods.recipe import Recipe
 
@@ -42,9 +44,7 @@ def protect_shards(
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if world > 1 and protector is None:
         raise PlanError("torchrun: expected --protector (several processes cannot fit one); run `protect fit` first")
-    for folder in (plan.out, plan.home):
-        folder.mkdir(parents=True, exist_ok=True)
-    plan.private.mkdir(mode=0o700, exist_ok=True)
+    plan.make_folders()
     _claim(plan, recipe, protector)
     protector = protector or _own_protector(plan, recipe, device, report)
     identity = plan.identity(protector.hash)
@@ -55,17 +55,28 @@ def protect_shards(
         for number, shard in enumerate(mine):
             stats, begin = finished(plan, shard, identity), time.time()
             if stats is None:
-                stats = protect_shard(shard, plan, protector, identity, pool)
+                stats = _protected(shard, plan, protector, identity, pool)
                 _log(plan, shard, begin)
-                report(ShardDone(shard.name, stats, time.time() - begin, len(mine) - number - 1))
+                report(ShardDone(plan.name(shard), stats, time.time() - begin, len(mine) - number - 1))
             else:
-                report(ShardDone(shard.name, stats, 0.0, len(mine) - number - 1))
+                report(ShardDone(plan.name(shard), stats, 0.0, len(mine) - number - 1))
             done[shard] = stats
     stats_of = {shard: done[shard] if shard in done else finished(plan, shard, identity) for shard in plan.shards}
-    results = [{"shard": shard.name, **stats} for shard, stats in stats_of.items() if stats is not None]
+    results = [{"shard": plan.name(shard), **stats} for shard, stats in stats_of.items() if stats is not None]
     if len(results) == len(plan.shards):
-        _write_manifest(plan, recipe if protector is None else protector.recipe, protector, results)
+        done_well = [stats for stats in results if MARKER in stats]
+        _write_manifest(plan, recipe if protector is None else protector.recipe, protector, done_well)
     return results
+
+
+def _protected(shard: Path, plan: Plan, protector: Protector, identity: str, pool: ThreadPoolExecutor) -> dict:
+    """Protects a shard; one that cannot be read or whose parquet cannot be written fails alone."""
+    try:
+        return protect_shard(shard, plan, protector, identity, pool)
+    except (ShardError, CaptionError) as error:
+        if plan.publish.on_error == "fail":
+            raise
+        return failed_stats(str(error).replace(f"{shard.parent}/", ""), plan.publish)
 
 
 def pictures_at_once(sizes: Sequence[tuple[int, int]]) -> int:
@@ -106,6 +117,7 @@ def _claim(plan: Plan, recipe: Recipe, protector: Protector | None) -> None:
     job = {
         "version": __version__,
         "shards": [str(shard.absolute()) for shard in plan.shards],
+        "names": [plan.name(shard) for shard in plan.shards],
         "publish": asdict(plan.publish),
         "protector": protector.hash if protector else None,
         "recipe": (protector.recipe if protector else recipe).to_dict(),
@@ -135,7 +147,7 @@ def _fits_on(job: dict[str, Any]) -> list[Any]:
 
 def _log(plan: Plan, shard: Path, begin: float) -> None:
     """Times of each shard, for people; the only file that differs between a run and its repetition."""
-    line = {"shard": shard.name, "start_time": begin, "end_time": time.time()}
+    line = {"shard": plan.name(shard), "start_time": begin, "end_time": time.time()}
     with (plan.home / "log.jsonl").open("a") as file:
         file.write(json.dumps(line) + "\n")
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from protect.jobs.plan import Plan
 
+LISTED = 20  # lines of one kind
+
 
 def summary(plan: Plan, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Counts and distortion over all shards, with the same as `text`."""
@@ -24,6 +26,8 @@ def summary(plan: Plan, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "ssim_clean_reencode": _weighted(results, "ssim_clean_reencode"),
         "trigger_survival": _weighted(results, "trigger_survival"),
         "errors": errors,
+        "leaks": [f"{result['shard']} {leak}" for result in results for leak in result["leaks"]],
+        "notes": [f"{result['shard']}: {note}" for result in results for note in result["notes"]],
         "out": str(plan.out),
     }
     return total | {"text": _text(total, plan)}
@@ -41,7 +45,8 @@ def _weighted(results: Sequence[dict[str, Any]], name: str) -> float | None:
 
 def _text(total: dict[str, Any], plan: Plan) -> str:
     where = f"{_shards(total['shards'])}: {total['out']}"
-    lines = [f"{total['protected']} of {total['count']} pairs protected in {where}"]
+    lines = [f"{len(total['leaks'])} leaks of clean material, do not publish: {leak}" for leak in total["leaks"][:1]]
+    lines.append(f"{total['protected']} of {total['count']} pairs protected in {where}")
     if total["protected"]:
         psnr = "infinite" if total["psnr"] is None else f"{total['psnr']:.1f} dB"
         lines.append(f"distortion: L-infinity {total['linf']}, PSNR {psnr}, SSIM {total['ssim']:.4f}")
@@ -55,9 +60,15 @@ def _text(total: dict[str, Any], plan: Plan) -> str:
     what = {"keep": "passed through unchanged", "skip": "left out", "fail": "refused"}[plan.publish.on_error]
     if total["failed_to_protect"]:
         lines.append(f"{total['failed_to_protect']} samples could not be protected and were {what}:")
-    named = (f"{e['shard']} {e['key']}: {e['reason']}" if e["key"] else e["reason"] for e in total["errors"][:20])
-    lines += [f"  {line}" for line in named]
-    if len(total["errors"]) > 20:
-        lines.append(f"  ... and {len(total['errors']) - 20} more, in the _stats.json files")
+    lines += _listed([f"{e['shard']} {e['key']}: {e['reason']}" for e in total["errors"] if e["key"]])
+    if total["broken_shards"]:
+        lines.append("shards that could not be read to their end, or written:")
+    lines += _listed([e["reason"] for e in total["errors"] if not e["key"]])
+    lines += total["notes"][:LISTED]
     lines.append(f"never publish {plan.private}: it undoes the protection")
     return "\n".join(lines)
+
+
+def _listed(lines: list[str]) -> list[str]:
+    more = [f"  ... and {len(lines) - LISTED} more, in the _stats.json files"] if len(lines) > LISTED else []
+    return [*(f"  {line}" for line in lines[:LISTED]), *more]

@@ -19,6 +19,9 @@ NEAR = 12  # bits of 64 by which hashes of one picture may differ
 MOST_PIXELS = 100_000_000
 FAINT = 0.15  # of 255: a protection that is weaker at SIDE cannot be told from none
 SAME = 2.5  # of 255: a published picture that is nearer to the clean one at SIDE is looked at pixel by pixel
+CARRIED = 0.4  # share of a protection that a copy of another size and quality keeps at least
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+LEAST = 8  # pixels on a side: no protection can be told in a smaller picture
 EQUAL = 0.5  # of 255: pixels that differ by less are the same
 LIKENESS = 14.0  # of 255: pictures of one sample that differ by more show different things
 COPY = 4.0  # of 255: the same for pictures of two samples, which may be shots of one scene
@@ -57,7 +60,7 @@ def small_array(array: np.ndarray) -> np.ndarray | None:
     if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[2] not in (3, 4):
         array = array.transpose(1, 2, 0)
     if array.ndim == 3:
-        array = array[..., :3].astype(np.float32).mean(2)
+        array = array[..., :3].astype(np.float32) @ LUMA if array.shape[2] >= 3 else array[..., 0]
     if min(array.shape) < HASH:
         return None
     array = np.nan_to_num(array.astype(np.float32))
@@ -95,6 +98,7 @@ class CleanPictures:
 
     smalls: dict[str, np.ndarray] = field(default_factory=dict)
     read: Callable[[Collection[str]], Mapping[str, bytes]] = lambda keys: {}  # the clean files of some keys
+    read_published: Callable[[Collection[str]], Mapping[str, bytes]] = lambda keys: {}  # and the protected ones
     files: Mapping[str, bytes] = field(default_factory=dict)
     published: dict[str, np.ndarray] = field(default_factory=dict)  # the protected ones that scans have come across
 
@@ -119,7 +123,7 @@ class CleanPictures:
                 by_hash[code] = [keys[i] for i in np.flatnonzero(_bits_apart(hashes, np.uint64(code)) <= NEAR)]
             reasons = (self._reason(suspect, k, self.published.get(k)) for k in dict.fromkeys([*own, *by_hash[code]]))
             known = [reason for reason in reasons if reason is not None]
-            if known and all(known):
+            if known and all(known) and not self._carries(suspect):
                 yield suspect, known[0]
 
     def _reason(self, suspect: Suspect, key: str, published: np.ndarray | None) -> str | None:
@@ -143,6 +147,24 @@ class CleanPictures:
         share = float((difference * added).mean()) / strength
         return f"{whose}, without its protection" if share < 0.5 else ""
 
+    def _carries(self, suspect: Suspect) -> bool:
+        """Whether a further picture of a sample has its protection after all, looked at in its own size."""
+        if suspect.is_main or not suspect.data:
+            return False
+        if suspect.key not in self.files:
+            self.files = {**self.files, **self.read([suspect.key])}
+        clean = _whole(self.files.get(suspect.key, b""))
+        published, found = _whole(self.read_published([suspect.key]).get(suspect.key, b"")), _whole(suspect.data)
+        if clean is None or published is None or found is None:
+            return False
+        before, after, now = (
+            np.asarray(image.convert("L").resize(found.size, Image.Resampling.BICUBIC)).astype(np.float32)
+            for image in (clean, published, found)
+        )
+        added = after - before
+        strength = float(np.square(added).mean())
+        return strength > FAINT**2 and float(((now - before) * added).mean()) / strength >= CARRIED
+
     def _main(self, suspect: Suspect, key: str) -> str:
         """Whether a published picture is the clean one, equal or merely written again."""
         if key not in self.files:
@@ -150,7 +172,7 @@ class CleanPictures:
         if suspect.data == self.files[key]:
             return "the clean file, byte for byte"
         clean, found = _whole(self.files[key]), _whole(suspect.data)
-        if clean is None or found is None:
+        if clean is None or found is None or min(found.size) < LEAST:
             return ""
         if clean.size != found.size:
             at_size = clean.resize(found.size, Image.Resampling.BICUBIC)
@@ -185,7 +207,10 @@ def _whole(data: bytes) -> Image.Image | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return Image.open(io.BytesIO(data)).convert("RGB")
+            image: Image.Image = Image.open(io.BytesIO(data))
+            if image.mode.startswith("I"):  # Pillow's own conversion of 16 bits saturates
+                image = Image.fromarray((np.asarray(image).astype(np.uint32) // 257).clip(0, 255).astype(np.uint8))
+            return image.convert("RGB")
     except MemoryError:
         raise
     except Exception:

@@ -78,11 +78,13 @@ class CleanTexts:
     def in_text(self, key: str, text: str) -> Iterator[Finding]:
         """A clean caption in a text: as a line or a cell of it, or within a longer line of its own sample."""
         own, found = self._own.get(key, {}), set[str]()
-        for part in _parts(text):
+        published = self._published.get(key, ())
+        lines = (line for line in re.split(r"[\r\n\0]+", text) if normal(line) not in published)
+        for part in (part for line in lines for part in _parts(line)):
             form = normal(part)
             if form in own:
                 found.add("a clean caption")
-            elif form in self._anywhere and form not in self._published.get(key, ()):
+            elif form in self._anywhere and form not in published:
                 found.add(f"a clean caption of {self._anywhere[form]}")
         if not found and own and key in self._published:
             whole = f" {normal(text)} "
@@ -128,14 +130,13 @@ class CleanTexts:
             yield "hash", f"{name} of the clean file of {key}"
 
 
-def _parts(text: str) -> Iterator[str]:
-    """Lines of a text, and the cells of lines that are rows of a table."""
-    for line in re.split(r"[\r\n\0]+", text):
-        yield line
-        if re.search(r"[,;|\t]", line):
-            yield from re.split(r"[,;|\t]", line)
-            yield from re.findall(r'"([^"]+)"', line)
-            yield line.partition(",")[2]
+def _parts(line: str) -> Iterator[str]:
+    """A line, and its cells where it is a row of a table."""
+    yield line
+    if re.search(r"[,;|\t]", line):
+        yield from re.split(r"[,;|\t]", line)
+        yield from re.findall(r'"([^"]+)"', line)
+        yield line.partition(",")[2]
 
 
 def link_in(names: Collection[str], value: object, own: Collection[str]) -> str:
@@ -151,7 +152,7 @@ def link_in(names: Collection[str], value: object, own: Collection[str]) -> str:
         if LINK_NAME.search(spaced):
             return f"field {name}"
         if PLACE_NAME.search(spaced):
-            return f"place {name}"
+            return f"position {name}"
     text = text.strip()
     if addresses:
         return "an address"

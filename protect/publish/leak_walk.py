@@ -127,7 +127,7 @@ def in_value(place: str, names: tuple[str, ...], value: Any, depth: int = 0) -> 
     """Values of JSON or of a table row at any depth; also the names of their fields."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield Leaf(place, names, str(name))
+            yield Leaf(place, (), str(name))
             yield from in_value(f"{place}.{name}".lstrip("."), (*names, str(name)), inner, depth)
     elif isinstance(value, list | tuple):
         if (array := _numbers(value)) is not None:

@@ -4,6 +4,7 @@ Everything is opened again as a stranger would, by code that the writing side do
 """
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from protect.publish.leak_texts import CleanTexts, Finding, link_in
 from protect.publish.leak_walk import Broken, Leaf, Picture, in_bytes, in_value, key_of, tar_members
 
 CAPTION_FILES = ("txt", "caption", "captions", "text")
+LONG_NAME = 16  # letters of a file's name from which on it may be a caption
 MAIN = ("jpg", "jpeg", "png", "webp")
 
 
@@ -26,8 +28,8 @@ MAIN = ("jpg", "jpeg", "png", "webp")
 class Leak:
     """One finding; `key` is empty when it is about the file as a whole.
 
-    `kind` is unprotected (the sample's own picture), clean picture (a further one), caption, link, hash, thumbnail,
-    xmp, extra picture or unreadable.
+    `kind` is unprotected (the sample's own picture), clean picture (a further one), caption, link, place, hash,
+    thumbnail, xmp, extra picture or unreadable.
     """
 
     shard: str
@@ -41,6 +43,7 @@ class Originals:
     """What is known of the clean samples, by key; `caption_keys`: fields whose text may hold addresses."""
 
     caption_keys: Collection[str] = ()
+    kept: Collection[str] = ()  # plain keys of samples that are published as they were, as the run has said
     texts: CleanTexts = field(default_factory=CleanTexts)
     pictures: CleanPictures = field(default_factory=CleanPictures)
 
@@ -81,7 +84,8 @@ class Scan:
         if is_main:
             self._mains.add(plain)
         names = () if extension == "json" else (extension,)
-        for kind, detail in self.originals.texts.in_text(plain, name.rpartition("/")[2].partition(".")[0]):
+        called = name.rpartition("/")[2].partition(".")[0]
+        for kind, detail in self.originals.texts.in_text(plain, called) if len(called) >= LONG_NAME else ():
             yield from self._tell(key, kind, f"the name {name}: {detail}")
         for leaf in in_bytes("", names, data):
             findings = self._picture(plain, name, leaf, is_main)
@@ -90,7 +94,11 @@ class Scan:
             for kind, detail in findings:
                 where = f" in {leaf.place}" if leaf.place and detail != f"field {leaf.place}" else ""
                 yield from self._tell(key, kind, f"{name}: {detail}{where}")
-        if extension in MAIN and not data.startswith((b"\xff\xd8", b"\x89PNG", b"RIFF")):
+        if (
+            extension in MAIN
+            and plain not in self.originals.kept
+            and not data.startswith((b"\xff\xd8", b"\x89PNG", b"RIFF"))
+        ):
             yield from self._tell(key, "unreadable", f"{name}: no picture of its kind")
 
     def row(self, key: Any, values: dict[str, Any]) -> Iterator[Leak]:
@@ -102,7 +110,7 @@ class Scan:
             if not isinstance(leaf.value, Picture):
                 findings = self._findings(plain, leaf, _own(str(key), ""), False)
             for kind, detail in findings:
-                if kind == "link":
+                if kind in ("link", "place"):
                     yield from self._tell("", kind, f"column {leaf.place or column}")
                 else:
                     yield from self._tell(str(key), kind, f"{detail} in column {leaf.place or column}")
@@ -123,12 +131,13 @@ class Scan:
             yield from texts.in_bytes(key, value)
             yield from texts.in_digest_bytes(value)
             return
-        if isinstance(value, str):
+        if isinstance(value, str) and key not in self.originals.kept:
             yield from texts.in_text(key, value)
+        if isinstance(value, str):
             yield from texts.in_digests(value)
         is_caption = is_caption or bool(leaf.names and leaf.names[0].lower() in self._links_of)
         if not is_caption and not _holds_more(value) and (why := link_in(leaf.names, value, own)):
-            yield "link", why
+            yield ("place" if why.startswith("position") else "link"), why
 
     def _picture(self, key: str, name: str, leaf: Leaf, is_main: bool) -> Iterator[Finding]:
         data = leaf.value.data if isinstance(leaf.value, Picture) else b""
@@ -137,7 +146,7 @@ class Scan:
         if (pixels := small(data)) is not None:
             is_main = is_main and not leaf.place
             place = f"{name}: {leaf.place}" if leaf.place else name
-            near = is_main and self.originals.pictures.is_near(key, pixels)
+            near = not is_main or self.originals.pictures.is_near(key, pixels)
             self._suspects.append(Suspect(place, key, pixels, is_main, data=data if near else b""))
         if data.startswith((b"\xff\xd8", b"\x89PNG", b"RIFF")) and not leaf.place:
             try:
@@ -156,12 +165,23 @@ def scan_shard(path: Path, originals: Originals, keys: Collection[str] | None = 
     """Leaks of a tar; keys: the samples to look at, else all. Damage is a leak: nobody can tell what is there."""
     scan = Scan(path.name, originals)
     wanted = None if keys is None else {plain_key(key) for key in keys}
+    originals.pictures.read_published = lambda keys: pictures_of(path, keys)
     try:
         for name, data in tar_members(path, lambda name: wanted is None or plain_key(key_of(name)) in wanted):
             yield from scan.member(key_of(name), name, data)
     except Broken as error:
         yield Leak(path.name, "", "unreadable", str(error))
     yield from scan.finish()
+
+
+def pictures_of(shard: Path, keys: Collection[str]) -> dict[str, bytes]:
+    """The picture files of some samples of a tar, by their plain keys."""
+    files: dict[str, bytes] = {}
+    with suppress(Broken):
+        for name, data in tar_members(shard, lambda name: plain_key(key_of(name)) in keys):
+            if name.rpartition("/")[2].partition(".")[2].lower() in MAIN:
+                files.setdefault(plain_key(key_of(name)), data)
+    return files
 
 
 def scan_folder(

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from protect.publish.leak_walk import Broken, in_bytes, in_value, key_of, tar_members
-from protect.publish.leaks import CAPTION_FILES, MAIN, Originals, plain_key
+from protect.publish.leaks import CAPTION_FILES, MAIN, Originals, pictures_of, plain_key
 
 Changes = Mapping[str, Callable[[str], str]]  # how captions go out, by plain key
 
@@ -47,19 +47,8 @@ def originals_of(shard: Path, caption_keys: Collection[str], changes: Changes | 
     for key in dict.fromkeys([*captions, *rows]):
         if key in pictures or key not in found.texts:
             finish(key)
-    found.pictures.read = lambda wanted: _files(shard, wanted)
+    found.pictures.read = lambda wanted: pictures_of(shard, wanted)
     return found
-
-
-def _files(shard: Path, keys: Collection[str]) -> dict[str, bytes]:
-    files: dict[str, bytes] = {}
-    try:
-        for name, data in tar_members(shard, lambda name: plain_key(key_of(name)) in keys):
-            if name.rpartition("/")[2].partition(".")[2].lower() in MAIN:
-                files.setdefault(plain_key(key_of(name)), data)
-    except Broken:
-        pass
-    return files
 
 
 def _captions(extension: str, data: bytes, keys: Collection[str]) -> Iterable[str]:

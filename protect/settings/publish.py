@@ -39,7 +39,7 @@ class PublishSettings:
         "rows of a parquet that name no sample of the shard: keep them as they are, or drop their captions and links",
         ("keep", "drop"), unset="a shard with such rows is refused",
     )  # fmt: skip
-    keep_gps: bool = knob(False, "keep where a photo was taken in JSON and parquet, whatever --urls says")
+    keep_gps: bool = knob(False, "keep where a photo was taken, in JSON and parquet")
     on_error: str = knob(
         "keep",
         "a sample that cannot be protected: keep it unchanged, skip (leave out) it, or fail",

@@ -134,11 +134,15 @@ def test_truncated_tar_refused(shards, clean, tmp_path):
     assert [p.name for p in sorted(out.glob("0*"))] == ["00000.tar", "00000_stats.json"]
 
 
-def test_no_tar(shards, clean, tmp_path):
+def test_no_tar(shards, command, clean, tmp_path):
     source = clean(tmp_path / "in", 2)
     (source / "00001.tar").write_bytes(b"<html>rate limited</html>" * 100)
     ran, out = shards(source)
-    assert ran.code == 2 and "00001.tar: expected a tar" in ran.err and not out.exists()
+    assert ran.code == 1 and "00001.tar: expected a tar, plain or gzip, found a web page" in ran.out
+    assert (out / "00000.tar").exists() and not (out / "00001.tar").exists()
+    (source / "00000.tar").unlink()
+    ran = command("shards", source, tmp_path / "again", *RANDOM)
+    assert ran.code == 2 and "00001.tar: expected a tar" in ran.err and not (tmp_path / "again").exists()
 
 
 def test_gzip_tar(shards, tmp_path, make_tar, pair):

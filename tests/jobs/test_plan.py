@@ -196,8 +196,10 @@ def test_a_short_truncated_shard_does_not_stop_the_plan(tmp_path, source):
     assert make_plan([str(source)], tmp_path / "out", ASK).shards == (shard,)
 
 
-def test_a_file_that_is_no_tar_stops_the_plan(tmp_path, source):
+def test_a_file_that_is_no_tar_stops_the_plan_only_where_all_are_none(tmp_path, source):
     (source / "00001.tar").write_bytes(b"no tar" * 1000)
+    assert len(make_plan([str(source)], tmp_path / "out", ASK).shards) == 2
+    (source / "00000.tar").unlink()
     with pytest.raises(ShardError, match=r"00001\.tar"):
         make_plan([str(source)], tmp_path / "out", ASK)
 

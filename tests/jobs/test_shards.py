@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from protect.data.shard_writer import ShardWriter
-from protect.data.shards import ShardError, find_shards, read_samples
+from protect.data.shards import find_shards, read_samples
 from protect.files import MARKER, PlanError
 from protect.jobs import shards as run
 from protect.jobs.fit import fill_window, fit_on_shards
@@ -437,9 +437,11 @@ def test_no_tar_among_the_shards(tmp_path, source, half_written):
     (source / "00001.tar").write_bytes(b"nonsense" * 200)
     protector = fit_on_shards([source / "00000.tar"], recipe(), PUBLISH, lambda line: None)
     plan = make_plan(source, tmp_path / "out")
-    with pytest.raises(ShardError, match=r"00001\.tar"):
-        protect_shards(plan, recipe(), protector)
+    whole, broken, *others = protect_shards(plan, recipe(), protector)
+    assert whole["protected"] and broken["count"] == 0 and all(stats["protected"] for stats in others)
+    assert "00001.tar: expected a tar" in broken["errors"][0]["reason"]
     assert half_written(plan.out) == [] and (plan.out / "00000.tar").exists()
+    assert not (plan.out / "00001.tar").exists() and not (plan.out / "00001_stats.json").exists()
 
 
 @pytest.mark.parametrize(
