@@ -184,14 +184,14 @@ def test_rows_at_another_resolution_or_batch_see_the_same_pairs(clean, protected
     row = replace(COUNTERMEASURES["large-batch-512"], name="large-batch-24", regime=Regime(batch=24))
     monkeypatch.setitem(COUNTERMEASURES, row.name, row)
     asked = ("large-batch-24", "half-resolution", "clean:half-resolution", "large-batch-512")
-    found = compare(clean, protected, unseen, replace(SMALL, countermeasures=asked))
+    found = compare(clean, protected, unseen, replace(SMALL, size=96, countermeasures=asked))
     rows = dict(zip([run.arm for run in found.runs if run.arm != "clean-captions"], calls, strict=True))
     large, half, control = (rows[name] for name in ("large-batch-24", "half-resolution", "clean:half-resolution"))
     assert (large["batch"], large["steps"]) == (24, 2) and large["rate"] == pytest.approx(
         SMALL.learning_rate * 3**0.5
     )
-    assert half["size"] == 16 and half["steps"] == 6 and half["test"].images.shape[-2:] == (16, 16)
-    assert half["pairs"].pictures[0].shape[0] <= 20 < rows["protected"]["pairs"].pictures[0].shape[0]
+    assert half["size"] == 64 and half["steps"] == 6 and half["test"].images.shape[-2:] == (64, 64)
+    assert rows["protected"]["size"] == 96 and rows["protected"]["test"].images.shape[-2:] == (96, 96)
     assert half["pairs"].keys == control["pairs"].keys == rows["clean"]["pairs"].keys
     assert control["pairs"].captions == rows["clean"]["pairs"].captions
     assert any(text.startswith("large-batch-512: batch: expected at most the 48 pairs") for text in found.left_out)
@@ -424,13 +424,12 @@ def learned(make_shard, tmp_path_factory):
             samples[f"{number:05}"] = {"png": png(np.asarray(picture)), "txt": caption}
         return str(make_shard(folder / f"{name}.tar", samples))
 
-    def make(name, change, *countermeasures):
+    def make(name, change):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "cheap", lambda *_: CHECKED)
             same = ("clean", range(1280)), ("test", range(1280, 1680))
             clean, unseen = (shard(*files, lambda image, caption, _: (image, caption)) for files in same)
-            settings = replace(LEARNS, countermeasures=countermeasures or LEARNS.countermeasures)
-            return compare(clean, shard(name, range(1280), change), unseen, settings, out=folder / "out")
+            return compare(clean, shard(name, range(1280), change), unseen, LEARNS, out=folder / "out")
 
     return make
 
@@ -465,11 +464,3 @@ def test_random_noise_and_words_are_not_certified(learned):
 
     found = learned("noise", change)
     assert found.weakest().share > 0.5 and not found.passed
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("row", ["oproj", "eda", "half-resolution", "double-resolution"])
-def test_newer_rows_leave_clean_files_learnable(learned, row):
-    found = learned("reencoded", as_jpeg, row, f"clean:{row}")
-    assert found.retained(row, "tiny-resnet", "best") > 0.6
-    assert 0.85 < found.retained_of_control(row, "tiny-resnet", "best") < 1.15

@@ -12,6 +12,8 @@ from protect.verify.reading.test_set import HeldOut
 from protect.verify.runs.material import Material
 from protect.verify.runs.sources import read_material
 
+MULTIPLE = 32  # pixels: the coarsest patches and strides in use
+
 
 @dataclass(frozen=True)
 class Data:
@@ -70,8 +72,8 @@ class Data:
 
 
 def scaled(size: int, regime: Regime) -> int:
-    """Pixels along a side at which a row with that regime trains."""
-    return int(size * regime.resolution)
+    """Pixels along a side at which a row trains: where its regime scales, a multiple that all models take."""
+    return size if regime.resolution == 1 else max(MULTIPLE, MULTIPLE * round(size * regime.resolution / MULTIPLE))
 
 
 def _cut(material: Material, pairs: int, keys: set[str]) -> Material:

@@ -7,6 +7,7 @@ import pytest
 from protect.settings.verify import VerifySettings
 from protect.verify.countermeasures import COUNTERMEASURES
 from protect.verify.countermeasures.base import PLAIN, Regime
+from protect.verify.runs.data import scaled
 
 SETTINGS = VerifySettings(batch=128, learning_rate=1e-3)
 
@@ -27,10 +28,14 @@ def test_large_batches_have_a_higher_learning_rate(batch):
     assert changed(COUNTERMEASURES[f"large-batch-{batch}"].regime) == {"batch": batch, "learning_rate": rate}
 
 
-@pytest.mark.parametrize(("name", "size"), [("half-resolution", 32), ("double-resolution", 128)])
-def test_resolution_is_that_of_the_pictures(name, size):
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [("half-resolution", {64: 32, 96: 64, 224: 128, 32: 32}), ("double-resolution", {64: 128, 96: 192, 224: 448})],
+)
+def test_resolution_is_that_of_the_pictures(name, sizes):
     regime = COUNTERMEASURES[name].regime
-    assert int(64 * regime.resolution) == size and changed(regime, size) == {"size": size}
+    assert {size: scaled(size, regime) for size in sizes} == sizes  # multiples of 32, which all models take
+    assert changed(regime, 128) == {"size": 128} and scaled(50, PLAIN) == 50
 
 
 def test_regimes_add_up():
