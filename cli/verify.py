@@ -13,13 +13,13 @@ from .options import build, settings_options
 @click.command()
 @click.argument("clean")
 @click.argument("protected")
-@click.option("--test", help="clean pairs that no arm holds  [default: a tenth of CLEAN, held out]")
+@click.option("--test", help="clean pairs to judge attackers on  [default: a tenth of CLEAN, held out]")
 @click.option("--arm", "arms", multiple=True, metavar="NAME=FILES", help="further protected files; may be repeated")
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path), help="folder for reports and finished runs; run again to go on"
+    "-o", "--out", type=click.Path(path_type=Path), help="folder for reports and finished trainings; rerun to resume"
 )
-@click.option("--cheap", is_flag=True, help="no training: leaks, words, distortion and how visible it is, in seconds")
-@click.option("--json", "as_json", is_flag=True, help="print everything as JSON instead of the table")
+@click.option("--cheap", is_flag=True, help="train nothing: look for leaks, measure distortion and detectability")
+@click.option("--json", "as_json", is_flag=True, help="print JSON instead of tables")
 @settings_options(VerifySettings)
 def verify(clean, protected, test, arms, out, cheap, as_json, **values):
     """Train attackers on CLEAN and PROTECTED shards or photo folders as published, and compare what they learn."""
