@@ -129,6 +129,12 @@ def test_every_method_and_countermeasure_is_told_of(page, names):
     assert not [name for name in names if not re.search(rf"`{re.sub('[0-9]+$', '', name)}", text)]
 
 
+def test_every_benchmark_is_told_of():
+    text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    scripts = {path.name for path in (ROOT / "benchmarks").glob("*.py") if "def main(" in path.read_text()}
+    assert not [name for name in scripts if name.replace("gpu.py", "gpu.sh") not in text]
+
+
 def test_the_tree_is_made_from_the_modules():
     script = [sys.executable, str(ROOT / "tools" / "architecture.py"), "--check"]
     done = subprocess.run(script, capture_output=True, text=True)
