@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack
+from pkgutil import resolve_name
 from statistics import median
 from typing import Any
 from unittest.mock import patch
@@ -34,7 +35,7 @@ from protect.types import Member, Sample
 
 SIZES = ((144, 144), (256, 256), (512, 384), (1024, 768))
 QUALITY = 90  # of the clean files
-PUBLISH = PublishSettings()
+JPEG = PublishSettings().jpeg_quality
 PHOTOS = (
     "Bridge_by_Sander_Klootwijk", "Dragonfly_by_Bolly", "Wine_by_Jakkub_Mede", "life_by_Aitzol_Berasategi",
     "friends_by_Aitzol_Berasategi", "greentock_by_Peter_Nerlich", "sunset_by_Aitzol_Berasategi",
@@ -45,6 +46,7 @@ STAGES = {
     "look": "protect.methods.protector.Protector.look",
     "noise": "protect.methods.protector.Protector._perturb_alone",
     "upsample": "protect.jobs.sample.at_full_size",
+    "mask": "protect.jobs.sample.masked",
     "add": "protect.publish.gate.with_noise",
     "encode": "protect.jobs.sample.encode",
     "decode again": "protect.jobs.sample.decode",
@@ -65,23 +67,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=9, help="turns")
     parser.add_argument("--name", default="phase2_speed", help="of the result file")
+    parser.add_argument("--bare", action="store_true", help="without the visibility mask and the quality floor")
     settings = parser.parse_args()
+    publish = PublishSettings(mask=False, floor=None) if settings.bare else PublishSettings()
     protector = key_protector(7)
     with threadpool_limits(1):
-        rows = [row(*size, protector, settings.repeats) for size in SIZES]
+        rows = [row(*size, protector, publish, settings.repeats) for size in SIZES]
     print(table(rows))
     print(save(settings.name, vars(settings), rows).relative_to(ROOT))
 
 
-def row(width: int, height: int, protector: Protector, repeats: int) -> dict[str, Any]:
+def row(width: int, height: int, protector: Protector, publish: PublishSettings, repeats: int) -> dict[str, Any]:
     """Processor milliseconds a picture: the loop's and ours, their ratio, and ours by stage."""
     samples = [sample(name, width, height) for name in PHOTOS]
-    plain_loop(samples), protect_all(samples, protector)  # caches and imports
+    plain_loop(samples), protect_all(samples, protector, publish)  # caches and imports
     loops, ours, stages = [], [], []
     for _ in range(repeats):
         loops.append(processor_ms(lambda: plain_loop(samples)))
-        ours.append(processor_ms(lambda: protect_all(samples, protector)))
-        stages.append(stages_ms(lambda: protect_all(samples, protector)))
+        ours.append(processor_ms(lambda: protect_all(samples, protector, publish)))
+        stages.append(stages_ms(lambda: protect_all(samples, protector, publish)))
     ratios = [our / loop for our, loop in zip(ours, loops, strict=True)]
     found: dict[str, Any] = {
         "pixels": f"{width}x{height}",
@@ -108,13 +112,13 @@ def sample(name: str, width: int, height: int) -> Sample:
 def plain_loop(samples: list[Sample]) -> None:
     for one in samples:
         pixels = np.asarray(Image.open(io.BytesIO(one.members[0].data)).convert("RGB"))
-        Image.fromarray(pixels).save(io.BytesIO(), "JPEG", quality=PUBLISH.jpeg_quality, subsampling=0)
+        Image.fromarray(pixels).save(io.BytesIO(), "JPEG", quality=JPEG, subsampling=0)
 
 
-def protect_all(samples: list[Sample], protector: Protector) -> None:
+def protect_all(samples: list[Sample], protector: Protector, publish: PublishSettings) -> None:
     """As `protect.jobs.shard` does it, without the tar."""
-    items = [ready(one, protector, PUBLISH, compared=n % COMPARED == 0) for n, one in enumerate(samples)]
-    for future in protect_chunk(items, protector, PUBLISH, SameThread()):  # type: ignore[arg-type]
+    items = [ready(one, protector, publish, compared=n % COMPARED == 0) for n, one in enumerate(samples)]
+    for future in protect_chunk(items, protector, publish, SameThread()):  # type: ignore[arg-type]
         outcome = future if isinstance(future, Outcome) else future.result()
         assert outcome.record is not None, outcome.failure
 
@@ -131,16 +135,9 @@ def stages_ms(work: Callable[[], None]) -> dict[str, float]:
     spent: dict[str, float] = defaultdict(float)
     with ExitStack() as stack:
         for name, place in STAGES.items():
-            stack.enter_context(patch(place, clocked(name, original(place), spent)))
+            stack.enter_context(patch(place, clocked(name, resolve_name(place), spent)))
         everything = processor_ms(work)
     return {"all": everything} | {name: 1e3 * spent[name] / len(PHOTOS) for name in STAGES}
-
-
-def original(place: str) -> Callable[..., Any]:
-    """The function at a dotted place."""
-    from pkgutil import resolve_name
-
-    return resolve_name(place)
 
 
 def clocked(name: str, function: Callable[..., Any], spent: dict[str, float]) -> Callable[..., Any]:

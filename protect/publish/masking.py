@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
+from scipy.ndimage import uniform_filter
 
 from protect.data.views import DISPLAY
 from protect.publish.quality import ssim_along
@@ -119,13 +120,7 @@ def _resized(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 def _mean(plane: np.ndarray, reach: int) -> np.ndarray:
     """Mean over a square of 2 * reach + 1 pixels; the border goes on outwards."""
-    for axis in (0, 1):
-        around = [(0, 0), (0, 0)]
-        around[axis] = (reach + 1, reach)
-        total = np.pad(plane, around, mode="edge").cumsum(axis, dtype=np.float64)
-        length, width = plane.shape[axis], 2 * reach + 1
-        plane = (total.take(range(width, width + length), axis) - total.take(range(length), axis)) / width
-    return plane
+    return uniform_filter(plane, 2 * reach + 1, mode="nearest")
 
 
 def _tone() -> np.ndarray:
