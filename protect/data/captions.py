@@ -47,7 +47,9 @@ def captions_of(sample: Sample, keys: Sequence[str]) -> tuple[str, ...]:
             texts += [t for name, v in named for path, t in _texts(v, (name,)) if is_caption_field(path, keys)]
     captions = tuple(dict.fromkeys(caption for text in texts for caption in LINE.findall(text))) or sample.beside
     if any(LONE_SURROGATE.search(caption) for caption in captions):
-        raise CaptionError(f"{sample.key}: expected Unicode text, found half a character (\\ud800); mend the caption")
+        raise CaptionError(
+            f"{sample.key}: expected Unicode text, found an unpaired surrogate (\\ud800); fix the caption"
+        )
     return captions
 
 
@@ -177,6 +179,6 @@ def _json_fields(sample: Sample) -> list[dict[str, Any]]:
                 if isinstance(error, CaptionError):
                     raise
                 raise CaptionError(
-                    f"{sample.key}: expected JSON in {member.name}, found {error}; mend or remove the file"
+                    f"{sample.key}: expected JSON in {member.name}, found {error}; fix or remove the file"
                 ) from error
     return [fields for fields in parsed if isinstance(fields, dict)]

@@ -79,7 +79,7 @@ def _clean_shards(job: dict[str, Any], against: Path | None) -> dict[str, Path]:
     """The clean shards that are still there, by their place below OUT."""
     if against is not None:
         return {name: shard for shard, name in name_shards([str(against)]).items()}
-    sources = zip(job["names"], map(Path, job["shards"]), strict=True)
+    sources = ((name, Path(place)) for place, name in job["shards"])
     return {name: source for name, source in sources if source.exists()}
 
 

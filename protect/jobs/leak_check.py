@@ -20,8 +20,10 @@ class Clean:
     picture: bytes
 
 
-def check_leaks(shard: Path, parquet: Path, clean: list[Clean], settings: PublishSettings) -> list[str]:
-    """One line for each leak of these samples that nobody asked for."""
+def check_leaks(
+    shard: Path, parquet: Path, clean: list[Clean], settings: PublishSettings, noise: bool = True
+) -> list[str]:
+    """One line for each leak of these samples that nobody asked for; without noise, clean pictures were asked for."""
     originals, keys = Originals(settings.caption_keys), [sample.key for sample in clean]
     for sample in clean:
         originals.add(sample.key, sample.captions, sample.published, sample.picture)
@@ -29,7 +31,8 @@ def check_leaks(shard: Path, parquet: Path, clean: list[Clean], settings: Publis
     leaks = [*scan_shard(shard, originals, keys)] if keys else []
     if keys and parquet.exists():
         leaks += scan_parquet(parquet, originals, keys)
-    return list(dict.fromkeys(_lines(leaks, settings)))
+    wanted = leaks if noise else [leak for leak in leaks if leak.kind != "unprotected"]
+    return list(dict.fromkeys(_lines(wanted, settings)))
 
 
 def _lines(leaks: list[Leak], settings: PublishSettings) -> Iterator[str]:

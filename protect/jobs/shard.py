@@ -45,7 +45,8 @@ def protect_shard(shard: Path, plan: Plan, protector: Protector, identity: str, 
             write_whole(plan.records(shard), lines.encode(), mode=0o600)
             _write_parquet(shard, plan, protector, tally)
             writer.commit()
-        tally.leaks = check_leaks(plan.target(shard), plan.parquet(shard), tally.clean, plan.publish)
+        noise = protector.recipe.noise.epsilon >= 1
+        tally.leaks = check_leaks(plan.target(shard), plan.parquet(shard), tally.clean, plan.publish, noise)
         stats = _stats(tally, plan.publish) | {MARKER: marker(plan, shard, identity)}
         write_whole(plan.stats(shard), json.dumps(stats, indent=4).encode())
     except BaseException:  # Ctrl-C too: a tar without its stats would look finished to others

@@ -116,8 +116,7 @@ def _claim(plan: Plan, recipe: Recipe, protector: Protector | None) -> None:
     """Writes down what this run is, or checks that the folder belongs to the same one."""
     job = {
         "version": __version__,
-        "shards": [str(shard.absolute()) for shard in plan.shards],
-        "names": [plan.name(shard) for shard in plan.shards],
+        "shards": [[str(shard.absolute()), plan.name(shard)] for shard in plan.shards],
         "publish": asdict(plan.publish),
         "protector": protector.hash if protector else None,
         "recipe": (protector.recipe if protector else recipe).to_dict(),

@@ -45,7 +45,8 @@ def _weighted(results: Sequence[dict[str, Any]], name: str) -> float | None:
 
 def _text(total: dict[str, Any], plan: Plan) -> str:
     where = f"{_shards(total['shards'])}: {total['out']}"
-    lines = [f"{len(total['leaks'])} leaks of clean material, do not publish: {leak}" for leak in total["leaks"][:1]]
+    count = "1 leak" if len(total["leaks"]) == 1 else f"{len(total['leaks'])} leaks"
+    lines = [f"{count} of clean material, do not publish: {leak}" for leak in total["leaks"][:1]]
     lines.append(f"{total['protected']} of {total['count']} pairs protected in {where}")
     if total["protected"]:
         psnr = "infinite" if total["psnr"] is None else f"{total['psnr']:.1f} dB"

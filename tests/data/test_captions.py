@@ -94,7 +94,7 @@ def test_a_very_long_caption():
         ({"json": b'{"caption": '}, "JSON.*a.json"),
         ({"json": b""}, "JSON.*a.json"),
         ({"json": b"[" * 100_000}, "JSON.*a.json"),
-        ({"json": b'{"caption": "half \\ud83d"}'}, "half a character"),
+        ({"json": b'{"caption": "half \\ud83d"}'}, "an unpaired surrogate"),
     ],
 )
 def test_unreadable_captions_name_the_key(members, message):

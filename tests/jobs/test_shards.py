@@ -429,7 +429,7 @@ def test_too_little_to_fit_on(tmp_path, clean):
 def test_what_keeps_all_pairs_from_being_fitted_on_is_said(tmp_path, make_shard, photo_bytes, members, reason, cure):
     members = {name: photo_bytes() if data == b"JPEG" else data for name, data in members.items()}
     shard = make_shard(tmp_path / "00000.tar", {str(number): members for number in range(3)})
-    with pytest.raises(ValueError, match=rf"got 0 of 3 samples \(3 with {reason}\); {cure}"):
+    with pytest.raises(ValueError, match=rf"got 0 of 3 samples \(3 with {reason}.*\); {cure}"):
         fit_on_shards([shard], recipe(), PUBLISH, lambda line: None)
 
 

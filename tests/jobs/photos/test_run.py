@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 from dataclasses import replace
 
 import pytest
@@ -89,14 +90,22 @@ def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(source, tmp_path,
 
 
 def test_a_process_that_is_killed_ends_the_run_in_words(source, tmp_path):
-    others = set(multiprocessing.active_children())
+    others, ended = set(multiprocessing.active_children()), threading.Event()
 
-    def kill(record):
-        for process in set(multiprocessing.active_children()) - others:
-            os.kill(process.pid, signal.SIGKILL)
+    def kill():
+        """As soon as they are there: they are loading for a second, with photos waiting for them."""
+        while not ended.wait(0.01):
+            for process in set(multiprocessing.active_children()) - others:
+                os.kill(process.pid, signal.SIGKILL)
 
-    with pytest.raises(MemoryError, match="lower --jobs"):
-        ran(source, tmp_path / "out", 3, kill)
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        with pytest.raises(MemoryError, match="lower --jobs"):
+            ran(source, tmp_path / "out", 3)
+    finally:
+        ended.set()
+        killer.join()
 
 
 def test_a_full_out_stops_all_processes(source, tmp_path):
