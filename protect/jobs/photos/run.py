@@ -101,7 +101,8 @@ class Task:
                 "a worker process was killed, expected memory enough for all of them; lower --jobs"
             ) from None
         before = self.todo.before
-        record = before if before is not None and record == before else record  # the same object again
+        if record == before and record.status != "protected":  # a refusal that is known; a photo was made again
+            record = before
         note(job, record, before)
         done(self.todo, record)
 
