@@ -11,13 +11,16 @@ RESULTS = ROOT / "benchmarks" / "results"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TABLE = re.compile(r"^\| (\d[^|]+) \| ([^|]+) \| ([\d.]+) \| ([\d.]+|-) \|$", re.MULTILINE)
 PARTS = {  # what a row of the table says, and the row of the verifier that it shows
-    "726 Flickr8k photos": {"removes the planted words": "trigger-stripped", "nothing": "protected"},
+    "6,491 Flickr8k photos": {
+        "removes the planted words": "default:stripped",
+        "drops half of each caption's words at random": "default:half",
+        "nothing": "default:plain",
+    },
     "8,000 collages": {
         "removes the planted words and levels texture orientations": "level-and-strip",
         "removes the planted words": "trigger-stripped",
         "strong augmentation": "strong-augmentation",
         "nothing": "protected",
-        "stores images as a scraper does": "scraper-chain",
     },
     "8,000 collages, half of them clean": {"nothing": "mix-50"},
 }
@@ -25,10 +28,13 @@ PARTS = {  # what a row of the table says, and the row of the verifier that it s
 
 def retained(data: str, arm: str, attacker: str) -> str:
     """Retained gain at the best epoch, as the table writes it; "-" for what was not run."""
-    name = "flickr" if "Flickr8k" in data else "verdict"
-    rows = json.loads((RESULTS / f"{name}.json").read_text())["result"]["rows"]
-    wanted = {"arm": arm, "attacker": attacker} | ({"part": f"{attacker}-report"} if name == "verdict" else {})
-    values = [row["best"] for row in rows if wanted.items() <= row.items()]
+    photos = "Flickr8k" in data
+    result = json.loads((RESULTS / ("flickr8k-default.json" if photos else "verdict.json")).read_text())
+    wanted = {"arm": arm} if photos else {"arm": arm, "attacker": attacker, "part": f"{attacker}-report"}
+    rows = [row for row in result["result"]["rows"] if wanted.items() <= row.items()]
+    if photos and result["settings"]["attacker"] != attacker:
+        rows = []
+    values = [row["retained best" if photos else "best"] for row in rows]
     assert len(values) <= 1
     return f"{values[0]:.2f}" if values else "-"
 
