@@ -90,7 +90,7 @@ class Task:
     """A file that is being protected, or was."""
 
     todo: Todo
-    future: "Future[PhotoRecord]"
+    future: "Future[PhotoRecord | None]"
 
     def finish(self, job: PhotoJob, done: Callable[[Todo, PhotoRecord], None]) -> None:
         """Waits for the record and puts it on the disk. Raises MemoryError where a process was killed."""
@@ -101,7 +101,8 @@ class Task:
                 "a worker process was killed, expected memory enough for all of them; lower --jobs"
             ) from None
         before = self.todo.before
-        if record == before and record.status != "protected":  # a refusal that is known; a photo was made again
+        if record is None or (record == before and record.status != "protected"):  # nothing new is told
+            assert before is not None, "what is as before was there before"
             record = before
         note(job, record, before)
         done(self.todo, record)
@@ -115,9 +116,9 @@ class Others:
         self._job = replace(job, protector=replace(job.protector))  # as it was before it was used: it can be sent
         self._begin = time.perf_counter()
         self._pool: ProcessPoolExecutor | None = None
-        self._given: list[Future[PhotoRecord]] = []
+        self._given: list[Future[PhotoRecord | None]] = []
 
-    def take(self, todo: Todo) -> "Future[PhotoRecord] | None":
+    def take(self, todo: Todo) -> "Future[PhotoRecord | None] | None":
         """Gives a photo to another process; None where all have enough to do, or there is nothing to do."""
         if not self.count or todo.known or todo.entry.kind != "photo":
             return None
@@ -149,9 +150,15 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _made_here(job: PhotoJob, todo: Todo) -> "Future[PhotoRecord]":
-    future: Future[PhotoRecord] = Future()
-    future.set_result(todo.known or make_entry(job, todo.entry, todo.before))
+def _made(job: PhotoJob, todo: Todo) -> PhotoRecord | None:
+    """The record of a file; None where that of an earlier run still holds."""
+    record = todo.known or make_entry(job, todo.entry, todo.before)
+    return None if record is todo.before else record
+
+
+def _made_here(job: PhotoJob, todo: Todo) -> "Future[PhotoRecord | None]":
+    future: Future[PhotoRecord | None] = Future()
+    future.set_result(_made(job, todo))
     return future
 
 
@@ -175,5 +182,5 @@ def _start(job: PhotoJob) -> None:
     threadpool_limits(limits=1, user_api="blas")
 
 
-def _made_there(todo: Todo) -> PhotoRecord:
-    return make_entry(_job, todo.entry, todo.before)
+def _made_there(todo: Todo) -> PhotoRecord | None:
+    return _made(_job, todo)
