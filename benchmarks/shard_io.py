@@ -56,7 +56,7 @@ class Seconds(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3, help="turns; the median counts")
-    parser.add_argument("--methods", default="code,em", help="of the second table")
+    parser.add_argument("--methods", default="mem,em", help="of the second table")
     parser.add_argument("--surrogate", default="tiny-resnet")
     settings = parser.parse_args()
     folder = RUNS / "shard_io"

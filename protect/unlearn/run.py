@@ -158,7 +158,7 @@ def _two_copies(
     original = load_model(model, weights, device, settings.geometry, settings.size, settings.seed)
     if METHODS[settings.method].fresh:
         seed = derive(settings.seed, "fresh")
-        return original, load_model(model, "", device, original.geometry, settings.size, seed, scratch=True)
+        return original, load_model(model, None, device, original.geometry, settings.size, seed, scratch=True)
     student = load_model(model, weights, device, settings.geometry, settings.size, settings.seed)
     if settings.lora:
         add_lora(student, settings)
