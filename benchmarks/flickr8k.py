@@ -29,20 +29,34 @@ from protect.verify.reading.pairs import Pairs, read_judged, read_pairs
 FOLDER, SIDE = RUNS / "flickr8k", 64
 WORDS = 6  # attribute words, in front and at the end
 BOTH = ("--trigger-words", WORDS, "--trigger-style", "both")
+UNMASKED = ("--no-mask", "--floor", "none")  # as published: eight 255ths everywhere
+FITTED = (
+    "--surrogate",
+    "tiny-resnet",
+    "--rounds",
+    4,
+    "--surrogate-steps",
+    150,
+    *UNMASKED,
+)  # as many steps as attackers
 ARMS: dict[str, tuple[object, ...] | None] = {  # how the pairs are protected; None: they are not
     "clean": None,
     "default": (),
     "colours": ("--method", "instant", "--noise-in", "colours", *BOTH),
     "texture": ("--method", "instant", "--noise-in", "texture", *BOTH),
     "words": ("--method", "instant", "--epsilon", 0, *BOTH),
-    "mem": ("--method", "mem", "--surrogate", "tiny-resnet"),
-    "em": ("--method", "em", "--surrogate", "tiny-resnet"),
-    "random": ("--method", "random"),
+    "random": ("--method", "random", *UNMASKED),
+    "em": ("--method", "em", *FITTED),
+    "mem-3": ("--method", "mem", "--alphabet", "none", "--trigger-words", 3, "--text-rounds", 2, *FITTED),
+    "mem-5": ("--method", "mem", "--alphabet", "none", "--trigger-words", 5, "--text-rounds", 2, *FITTED),
+    **{f"default-{epsilon}": ("--epsilon", epsilon) for epsilon in (4, 12, 16)},
 }
+PUBLISHED = ("clean", "random", "em", "mem-3", "mem-5")  # the arms of the paper's tables, without augmentation
 PROTECTED = 3  # captions that are protected where an attacker has the other two
 TABLE = (
     *("clean:plain", "colours:plain", "colours:stripped", "colours:half", "words:half"),
-    *("clean:rewritten", "colours:rewritten", "clean:strong", "colours:strong", "mem:plain", "mem:stripped"),
+    *("clean:rewritten", "colours:rewritten", "clean:strong", "colours:strong"),
+    *(f"{arm}:plain-none" for arm in PUBLISHED),
 )
 R_AT_10 = ("text_retrieval_recall@10", "image_retrieval_recall@10")
 CHANCE = 0.01
@@ -53,18 +67,20 @@ def main() -> None:
     parser.add_argument("cells", nargs="*", default=TABLE, metavar="ARM:ROW", help="all of TABLE by default")
     parser.add_argument("--attacker", default="tiny-resnet")
     parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--pairs", type=int, help="train on the first so many pairs only")
     parser.add_argument("--name", default="flickr8k", help="of the result file")
     parser.add_argument("--seeds", default="10", help="of the attackers; a surrogate of the same seed would flatter")
     settings = parser.parse_args()
     for part, source, captions in (("train", "train", None), ("train-3", "train", PROTECTED), ("test", "test", None)):
         copy(DATA / "flickr8k" / source, FOLDER / part, captions)
     journal = Journal(FOLDER / "trainings.jsonl")
+    recipe = {"attacker": settings.attacker, "epochs": settings.epochs, "pairs": settings.pairs}
     for seed in map(int, settings.seeds.split(",")):
         for cell in settings.cells:
-            run = {"cell": cell, "seed": seed, "attacker": settings.attacker, "epochs": settings.epochs}
+            run = {"cell": cell, "seed": seed, **recipe}
             if not any(run.items() <= done.items() for done in journal.read()):
                 journal.append(run | trained(*cell.split(":"), run))
-    runs = [run for run in journal.read() if run["cell"] in settings.cells and run["attacker"] == settings.attacker]
+    runs = [run for run in journal.read() if run["cell"] in settings.cells and recipe.items() <= run.items()]
     rows = list(summary(runs, len(read_judged([str(FOLDER / "test")], SIDE))))
     print(table(rows))
     print(save(settings.name, vars(settings), {"rows": rows, "runs": runs}).relative_to(ROOT))
@@ -112,7 +128,7 @@ def trained(arm: str, row: str, run: dict[str, Any]) -> dict[str, Any]:
     clean = read_pairs([str(FOLDER / "train")], SIDE)
     files = read_pairs([str(published(arm, "train-3" if row == "rewritten" else "train"))], SIDE)
     test = read_judged([str(FOLDER / "test")], SIDE)
-    augment = "strong" if row == "strong" else "none" if row == "plain-none" else "openclip"
+    augment = AUGMENTED.get(row, "openclip")
     settings = VerifySettings(attackers=(run["attacker"],), epochs=run["epochs"], size=SIDE, augment=augment)
     epochs = []
     for result in train(ROWS[row](files, clean), test, run["attacker"], settings, run["seed"]):
@@ -143,11 +159,15 @@ def rewritten(files: Pairs, clean: Pairs) -> Pairs:
 ROWS: dict[str, Callable[[Pairs, Pairs], Pairs]] = {
     "plain": as_published,
     "plain-none": as_published,
+    "stripped-none": stripped,
     "strong": as_published,
     "stripped": stripped,
     "half": half_of_the_words,
     "rewritten": rewritten,
 }
+
+AUGMENTED = {"strong": "strong", "plain-none": "none", "stripped-none": "none"}  # not by open_clip's crops
+CONTROLS = {"strong": "clean:strong", "none": "clean:plain-none"}
 
 
 def summary(runs: list[dict[str, Any]], pictures: int) -> Iterable[dict[str, Any]]:
@@ -164,10 +184,10 @@ def summary(runs: list[dict[str, Any]], pictures: int) -> Iterable[dict[str, Any
 
 
 def _reference(runs: list[dict[str, Any]], run: dict[str, Any], moment: str) -> float | None:
-    """R@10 on clean files by the same seed: the same augmentation where it was run, else the plain row."""
+    """R@10 on clean files by the same seed and augmentation."""
     row = run["cell"].split(":")[1]
     same = {r["cell"]: r for r in runs if r["seed"] == run["seed"]}
-    clean = same.get(f"clean:{row}" if row == "strong" else "clean:plain")
+    clean = same.get(CONTROLS.get(AUGMENTED.get(row, ""), "clean:plain"))
     return None if clean is None else _score(clean, moment)
 
 

@@ -88,8 +88,8 @@ class CleanTexts:
                 found.add(f"a clean caption of {self._anywhere[form]}")
         if not found and own and key in self._published:
             whole = f" {normal(text)} "
-            for form in self._published[key]:
-                whole = whole.replace(f" {form} ", " | ") if form else whole
+            for form in filter(None, self._published[key]):
+                whole = re.sub(rf"(?<= ){re.escape(form)}(?= )", "|", whole)  # also twice running: spaces are shared
             if any(form in whole for form in own if len(form) >= SHORT):
                 found.add("a clean caption within a longer text")
         yield from (("caption", detail) for detail in sorted(found))
