@@ -7,7 +7,7 @@ import numpy as np
 from protect.verify.checks.detection import crops, detection, middle
 from protect.verify.checks.distances import Distances, distances
 from protect.verify.checks.leakage import leaks
-from protect.verify.checks.linear_probe import probe
+from protect.verify.checks.linear_probe import Probe
 from protect.verify.checks.trigger_tokens import readers, whole_words
 from protect.verify.reading.differences import Trigger, planted
 from protect.verify.reading.matched_sample import Sampled, sample
@@ -81,13 +81,13 @@ def _probes(clean: Pairs, published: Pairs, triggers: dict[str, Trigger]) -> tup
         return None, None
     places = [{key: row for row, key in enumerate(pairs.keys)} for pairs in (clean, published)]
     before, after = (
-        crops(pairs.select([place[key] for key in keys]).pictures)
+        Probe(crops(pairs.select([place[key] for key in keys]).pictures))
         for pairs, place in zip((clean, published), places, strict=True)
     )
     accuracies: list[tuple[float, float]] = []
     for position in range(counts.pop()):
         words = [(triggers[key][0] + triggers[key][1])[position] for key in keys]
-        probe_published, probe_clean = probe(after, words), probe(before, words)
+        probe_published, probe_clean = after.accuracy(words), before.accuracy(words)
         if probe_published is not None and probe_clean is not None:
             accuracies.append((probe_published, probe_clean))
     return max(accuracies) if accuracies else (None, None)
