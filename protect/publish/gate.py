@@ -11,7 +11,7 @@ Shards and photos come through it alike, under the same rules:
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -58,6 +58,7 @@ class _Gate:
     epsilon: int | float
     encode: Callable[[Image.Image], bytes]
     decode: Callable[[bytes], Picture]
+    floor: float | None
 
     def write(self, image: Image.Image) -> Published:
         """The file with this picture, read again and compared with the original."""
@@ -67,7 +68,7 @@ class _Gate:
         expected, found = _form(clean), _form(again)
         if expected != found:
             raise ImageError(f"written file: expected {expected}, found {found}; leave this picture out")
-        colors, largest, alpha = compare(clean.image, again.image)
+        colors, largest, alpha = compare(clean.image, again.image, self.floor)
         if clean.lossless and largest > self.epsilon:
             raise BudgetError(
                 f"written file: expected changes within {self.epsilon:g}/255, found {largest:g}; drop it"
@@ -95,7 +96,7 @@ def publish(
     """
     if not 0 <= epsilon <= 255:
         raise ValueError(f"epsilon: expected 0 to 255, got {epsilon}; it is the largest change in 255ths")
-    gate = _Gate(picture, epsilon, encode, decode)
+    gate = _Gate(picture, epsilon, encode, decode, floor)
     made, scale, codec = gate.write(with_noise(picture.image, change, epsilon)), 1.0, None
     lowered = floor is not None and made.change.ssim < floor
     if not picture.lossless and (reencode or lowered):
@@ -103,6 +104,7 @@ def publish(
     if floor is not None and lowered:
         if codec and codec.ssim < (1 + floor) / 2:
             floor *= codec.ssim
+            gate = replace(gate, floor=floor)
         for _ in range(TRIES):
             if made.change.ssim >= floor:
                 break
