@@ -47,8 +47,21 @@ ARMS: dict[str, tuple[object, ...] | None] = {  # how the pairs are protected; N
     "words": ("--method", "instant", "--epsilon", 0, *BOTH),
     "random": ("--method", "random", *UNMASKED),
     "em": ("--method", "em", *FITTED),
-    "mem-3": ("--method", "mem", "--alphabet", "none", "--trigger-words", 3, "--text-rounds", 2, *FITTED),
-    "mem-5": ("--method", "mem", "--alphabet", "none", "--trigger-words", 5, "--text-rounds", 2, *FITTED),
+    "mem-3": ("--method", "mem", "--start", "drawn", "--alphabet", "none", "--trigger-words", 3, *FITTED),
+    "mem-5": ("--method", "mem", "--start", "drawn", "--alphabet", "none", "--trigger-words", 5, *FITTED),
+    "mem": ("--method", "mem", "--surrogate", "tiny-resnet", "--trigger-words", 4),
+    "mem-words": (
+        "--method",
+        "mem",
+        "--surrogate",
+        "tiny-resnet",
+        "--trigger-words",
+        4,
+        "--text-rounds",
+        4,
+        "--steps",
+        1,
+    ),
     **{f"default-{epsilon}": ("--epsilon", epsilon) for epsilon in (4, 12, 16)},
 }
 PUBLISHED = ("clean", "random", "em", "mem-3", "mem-5")  # the arms of the paper's tables, without augmentation

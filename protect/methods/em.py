@@ -12,6 +12,7 @@ from protect.methods.parts.error_min import Minimiser
 from protect.methods.parts.noise import SampleWise
 from protect.methods.parts.per_image import fitted_per_image, per_image_protector
 from protect.methods.recipe import Recipe
+from protect.methods.start import drawn
 
 
 def fit(
@@ -25,8 +26,8 @@ def fit(
     choice = torch.zeros(len(window), 0, dtype=torch.long)
     noise = SampleWise(window, Budget(recipe.noise.epsilon))
     surrogate = Minimiser(window, recipe, (), choice, noise, False, device, report, checkpoint).run()
-    return fitted_per_image(surrogate, (), window, choice, recipe)
+    return fitted_per_image(surrogate, Fitted(()), window, choice, recipe)
 
 
 def protector(fitted: Fitted, recipe: Recipe, device: torch.device) -> Protect:
-    return per_image_protector(fitted, recipe, device, permute=False)
+    return per_image_protector(fitted, recipe, device, drawn((), recipe.fit.seed), permute=False)

@@ -8,7 +8,8 @@ and words of its own, and its caption c follows the words. In each round, in the
 3. noise steps: signed gradients, where the words stay with their image and the captions of a batch are permuted, so
    that the noise binds to the words and not to what the caption means (`parts/pgd.py`).
 
-Unlike the code, each row takes its own best candidate word, and only where the loss of the batch falls.
+Words and noise start as `start.py` says. Unlike the code, each row takes its own best candidate word, and only where
+the loss of the batch falls.
 """
 
 from collections.abc import Callable
@@ -22,9 +23,8 @@ from protect.methods.parts.checkpoint import Checkpoint
 from protect.methods.parts.error_min import Minimiser
 from protect.methods.parts.noise import SampleWise
 from protect.methods.parts.per_image import fitted_per_image, per_image_protector
-from protect.methods.parts.trigger import draw_choice
-from protect.methods.parts.wordlist import draw_alphabet
 from protect.methods.recipe import Recipe
+from protect.methods.start import fit_start, start_all, start_of
 
 
 def fit(
@@ -35,13 +35,12 @@ def fit(
     checkpoint: Checkpoint | None = None,
 ) -> Fitted:
     """Rounds of surrogate steps, word steps (HotFlip) and noise steps with captions permuted (MEM section 3)."""
-    trigger, seed = recipe.trigger, recipe.fit.seed
-    alphabet = draw_alphabet(trigger.trigger_words or 0, trigger.alphabet, seed)
-    choice = draw_choice(window.keys, alphabet, seed)
+    first = fit_start(window, recipe, device)
+    choice = start_all(window, start_of(first, recipe, device))
     noise = SampleWise(window, Budget(recipe.noise.epsilon))
-    surrogate = Minimiser(window, recipe, alphabet, choice, noise, True, device, report, checkpoint).run()
-    return fitted_per_image(surrogate, alphabet, window, choice, recipe)
+    surrogate = Minimiser(window, recipe, first.alphabet, choice, noise, True, device, report, checkpoint).run()
+    return fitted_per_image(surrogate, first, window, choice, recipe)
 
 
 def protector(fitted: Fitted, recipe: Recipe, device: torch.device) -> Protect:
-    return per_image_protector(fitted, recipe, device, permute=True)
+    return per_image_protector(fitted, recipe, device, start_of(fitted, recipe, device), permute=True)

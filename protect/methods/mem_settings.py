@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
-from protect.settings.base import knob, positive
+from protect.methods.instant_settings import ATTRIBUTES
+from protect.settings.base import among_choices, knob, positive
 from protect.settings.recipe import TriggerSettings
+
+STARTS = ("instant", "drawn")
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,17 @@ class ErrorMinSettings:
 class MemSettings(ErrorMinSettings):
     """MEM's word steps beside the rounds of error minimisation."""
 
+    start: str = knob(
+        "instant",
+        "what words and noise start from: those of the method instant, or, as published, drawn words and no noise",
+        STARTS,
+    )
     text_rounds: int = knob(2, "rounds, from the first, in which words are searched")
     candidates: int = knob(16, "words tried at each position")
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        among_choices(self)
         positive(self, "candidates")
         if self.text_rounds < 0:
             raise ValueError(f"text_rounds: expected 0 or more, got {self.text_rounds}")
@@ -49,3 +58,10 @@ class MemSettings(ErrorMinSettings):
         """Raise ValueError for a style whose words no word step can move."""
         if trigger.trigger_style == "both":
             raise ValueError("trigger_style: expected prefix, suffix or hashtags with mem, got both; its words move")
+        words, levels = trigger.trigger_words or 0, trigger.alphabet
+        if self.start == "instant" and (words > ATTRIBUTES or levels is None):
+            raise ValueError(
+                f"start: expected at most {ATTRIBUTES} words and an alphabet with start=instant, which has a word "
+                f"for each level of an attribute; got {words} words and an alphabet of {levels or 'none'}; "
+                "use start=drawn"
+            )

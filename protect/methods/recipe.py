@@ -68,6 +68,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "alphabet": "none",
         "rounds": 20,
         "surrogate_steps": 200,
+        "start": "drawn",
         "text_rounds": 5,
         "steps": 8,
         "step_size": 1.0,

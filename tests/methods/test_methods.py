@@ -1,5 +1,8 @@
 """Every method keeps its promises: budget, seed, alphabet, independence; and the ones that optimise do."""
 
+import multiprocessing
+import os
+import signal
 from dataclasses import fields, replace
 from functools import cache
 
@@ -11,6 +14,7 @@ from protect.clip.losses import clip_loss
 from protect.clip.models import OpenClip, optimizer
 from protect.data.window import Window, to_images
 from protect.methods import METHODS, em, mem
+from protect.methods.instant_settings import InstantSettings
 from protect.methods.mem_settings import MemSettings
 from protect.methods.parts import error_min as minimise
 from protect.methods.parts import phase2
@@ -45,11 +49,12 @@ def variant(method, **own):
 
 RECIPES = {
     "mem": variant("mem"),
+    "mem, drawn": variant("mem", start="drawn"),
     "em": variant("em"),
     "random": variant("random"),
     "instant": variant("instant"),
 }
-OPTIMISING = ("mem", "em")
+OPTIMISING = ("mem, drawn", "em")
 
 
 def pixels_of(number):
@@ -180,7 +185,7 @@ def test_noise_lowers_the_surrogates_loss_during_fit(name, monkeypatch):
 
 def test_em_is_mem_without_words_and_permuting(monkeypatch):
     pairs = 9  # the last batch holds five: no pair is left out
-    wordless = replace(variant("mem"), trigger=TriggerSettings(trigger_words=0))
+    wordless = replace(variant("mem", start="drawn"), trigger=TriggerSettings(trigger_words=0))
     windows = [window_of(pairs) for _ in range(3)]
     permuted = mem.fit(windows[0], wordless, CPU, str)
     monkeypatch.setattr(mem, "Minimiser", lambda *args: Minimiser(*args[:5], False, *args[6:]))
@@ -256,6 +261,38 @@ def test_a_fit_that_was_killed_resumes_to_the_same_bytes(name, own, after, tmp_p
     assert again.protect(batch_of(50)).words == whole.protect(batch_of(50)).words
 
 
+def die_at(count, folder):
+    """In a process of its own: dies by SIGKILL when the count-th file is about to be flushed or named."""
+    left = [count]
+
+    def deadly(call):
+        def wrapped(*arguments, **options):
+            left[0] -= 1
+            if left[0] < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*arguments, **options)
+
+        return wrapped
+
+    os.fsync, os.replace = deadly(os.fsync), deadly(os.replace)
+    torch.set_num_threads(1)
+    fit(window_of(), variant("mem", rounds=3), rounds=folder)
+
+
+def test_a_fit_killed_again_and_again_by_sigkill_ends_with_the_same_bytes(tmp_path):
+    whole, rounds = fit(window_of(), variant("mem", rounds=3)), tmp_path / "rounds"
+    context = multiprocessing.get_context("fork")
+    for count in (0, 1, 2, 3, 5):
+        process = context.Process(target=die_at, args=(count, rounds))
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+    lines = []
+    again = fit(window_of(), variant("mem", rounds=3), lines.append, rounds=rounds)
+    assert any(line.startswith("resumed after round") for line in lines)
+    assert again.hash == whole.hash
+
+
 def test_rounds_of_another_recipe_or_other_data_are_refused(tmp_path):
     recipe, rounds = variant("em"), tmp_path / "rounds"
     with pytest.raises(Killed):
@@ -310,7 +347,19 @@ def test_several_surrogates_leave_a_protector_that_works(reinit_every):
     assert made.protect(batch_of(50)).noise.any()
 
 
-PER_IMAGE = ("mem", "em")
+PER_IMAGE = ("mem", *OPTIMISING)
+
+
+def test_mem_starts_from_the_words_and_the_noise_of_instant():
+    recipe = variant("mem", rounds=1, text_rounds=0)
+    still = replace(recipe, own=replace(recipe.own, step_size=1e-9))
+    instant_too = Recipe(
+        replace(recipe.fit, method="instant"), recipe.trigger, recipe.noise, InstantSettings(wording="drawn")
+    )
+    mine, theirs = (fit(window_of(), one) for one in (still, instant_too))
+    for batch in (batch_of(0, 1, 2), batch_of(50, 51)):  # of the window, and new
+        assert mine.protect(batch).words == theirs.protect(batch).words
+        assert torch.equal(mine.protect(batch).noise, theirs.protect(batch).noise)
 
 
 def of_window(*numbers):
@@ -359,7 +408,7 @@ def test_a_key_of_the_window_with_another_picture_is_a_new_pair(name):
     assert not torch.equal(made.protect(other).noise, made.protect(of_window(4)).noise)
 
 
-@pytest.mark.parametrize("name", PER_IMAGE)
+@pytest.mark.parametrize("name", OPTIMISING)
 def test_noise_of_new_pairs_takes_as_many_steps_as_the_settings_say(name):
     made = fitted(name)
 

@@ -73,7 +73,10 @@ def test_unknown_names_are_refused(values, unknown):
         *map(recipe_of, PRESETS.values()),
         Recipe(FitSettings("em", surrogate=("RN50", "ViT-B-32")), own=ErrorMinSettings(eot=("crop", "jpeg"))),
         Recipe(
-            FitSettings("mem"), TriggerSettings(5, "hashtags", None), NoiseSettings(2.5), MemSettings(text_rounds=0)
+            FitSettings("mem"),
+            TriggerSettings(5, "hashtags", None),
+            NoiseSettings(2.5),
+            MemSettings(start="drawn", text_rounds=0),
         ),
         Recipe(FitSettings("instant"), own=InstantSettings(wording="drawn", attenuate=0.0)),
     ],

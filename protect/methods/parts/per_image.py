@@ -14,26 +14,25 @@ from protect.data.window import Window
 from protect.methods.fitted import Fitted, Protect
 from protect.methods.parts.budget import Budget, to_int8
 from protect.methods.parts.error_min import surrogate_of
-from protect.methods.parts.phase2 import Phase2, anchor_captions, anchors
+from protect.methods.parts.phase2 import Phase2, Start, anchor_captions, anchors
 from protect.methods.parts.trigger import Choice, Lexicon, words_of
 from protect.methods.recipe import Recipe
-from protect.types import Batch, Protection, Words
+from protect.types import Batch, Protection
 
 SCANNED = 128  # pairs of the window read at a time
 
 
-def fitted_per_image(
-    surrogate: DualEncoder, alphabet: tuple[Words, ...], window: Window, choice: Choice, recipe: Recipe
-) -> Fitted:
-    """What phase 2 needs: words and noise of the window's pairs, the surrogate, and features of some pairs."""
+def fitted_per_image(surrogate: DualEncoder, start: Fitted, window: Window, choice: Choice, recipe: Recipe) -> Fitted:
+    """What phase 2 needs: its start, words and noise of the window's pairs, the surrogate, features of some pairs."""
     prints = [_print(key, view) for batch in _scan(window) for key, view in _views(batch)]
     tensors = {"window.prints": torch.tensor(prints), "window.choice": choice.to(torch.int32)}
-    tensors |= anchors(Lexicon(surrogate, alphabet, recipe.trigger.trigger_style), window, choice)
+    tensors |= anchors(Lexicon(surrogate, start.alphabet, recipe.trigger.trigger_style), window, choice)
     weights = surrogate.model.state_dict()
+    tensors |= {f"surrogate.{name}": value.cpu().contiguous() for name, value in weights.items()}
     return Fitted(
-        alphabet,
-        tensors | {f"surrogate.{name}": value.cpu().contiguous() for name, value in weights.items()},
-        anchor_captions(window),
+        start.alphabet,
+        start.tensors | tensors,
+        start.facts | anchor_captions(window),
         window.stored_noise(),
     )
 
@@ -75,14 +74,20 @@ class WindowLookup:
         return self.noise.read(rows).float(), self.choice[rows]
 
 
-def per_image_protector(fitted: Fitted, recipe: Recipe, device: torch.device, permute: bool) -> Protect:
+def per_image_protector(
+    fitted: Fitted,
+    recipe: Recipe,
+    device: torch.device,
+    start: Start,
+    permute: bool,
+) -> Protect:
     """A stateless function of a batch: pairs of the window get what phase 1 made for them, others something new."""
     surrogate = surrogate_of(recipe, recipe.own.rounds - 1, device)
     weights = {k.removeprefix("surrogate."): v for k, v in fitted.tensors.items() if k.startswith("surrogate.")}
     surrogate.model.load_state_dict(weights)
     surrogate.eval().requires_grad_(False)
     pack(surrogate)
-    window, phase2 = WindowLookup(fitted), Phase2(surrogate, fitted, recipe, permute)
+    window, phase2 = WindowLookup(fitted), Phase2(surrogate, fitted, recipe, start, permute)
     budget = Budget(recipe.noise.epsilon)
 
     def protect(batch: Batch) -> Protection:

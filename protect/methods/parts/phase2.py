@@ -17,13 +17,15 @@ from protect.methods.parts.eot import through
 from protect.methods.parts.error_min import draw_captions, texts_of
 from protect.methods.parts.hotflip import flip
 from protect.methods.parts.noise import improve_images
-from protect.methods.parts.trigger import Choice, Lexicon, draw_choice
+from protect.methods.parts.trigger import Choice, Lexicon
 from protect.methods.recipe import Recipe
 from protect.seeds import generator
 from protect.types import Batch, Features, Images, Words
 
 ANCHORS = 127  # pairs of the window that every new pair is contrasted with: a batch of 128, as in phase 1
 IMAGES, TEXTS, CAPTIONS = "anchor.images", "anchor.texts", "anchor_captions"  # tensors and a fact of the fit
+
+Start = Callable[[Batch], tuple[Tensor, Choice]]  # noise in 255ths and words of each pair, before the first step
 
 
 @torch.no_grad()
@@ -49,12 +51,14 @@ class Phase2:
     """Words by HotFlip and noise by PGD on a frozen surrogate, one pair at a time.
 
     A pair alone: what stands beside it in a batch would move the last bit of its gradient, and with it signs.
+    start: noise and words before the first step.
     permute: each noise step pairs the image with its own words and the caption of another pair (an anchor).
     """
 
     surrogate: DualEncoder
     fitted: Fitted
     recipe: Recipe
+    start: Start
     permute: bool
 
     def __post_init__(self) -> None:
@@ -76,11 +80,11 @@ class Phase2:
     def _make(self, pair: Batch) -> tuple[Float[Tensor, "1 3 height width"], Choice]:
         random = generator(self.recipe.fit.seed, "phase 2", *pair.keys)
         images = pair.images.to(self.surrogate.device)
-        choice = draw_choice(pair.keys, self.fitted.alphabet, self.recipe.fit.seed)
+        noise, choice = self.start(pair)
         if self.fitted.alphabet and self.recipe.own.text_rounds:
             choice = self._search_words(pair, images, choice, random)
         loss = self._loss(pair, choice, random)
-        return improve_images(torch.zeros_like(images), images, loss, self.budget, self.settings).cpu(), choice
+        return improve_images(noise.to(images.device), images, loss, self.budget, self.settings).cpu(), choice
 
     def _search_words(self, pair: Batch, images: Images, choice: Choice, random: torch.Generator) -> Choice:
         """HotFlip among a half of each position's words that the key draws, the present one in it.
