@@ -36,9 +36,9 @@ class NoiseStore:
     def write(self, rows: Tensor, noise: Int8[Tensor, "batch 3 height width"]) -> None:
         self._map("r+")[rows.numpy()] = noise.cpu().numpy()
 
-    def first(self, rows: int, owner: object) -> "NoiseStore":
-        """The first rows of the same file."""
-        return NoiseStore(self.path, rows, self.shape[2], owner)
+    def owned(self, owner: object) -> "NoiseStore":
+        """The same file, kept from being deleted."""
+        return NoiseStore(self.path, self.shape[0], self.shape[2], owner)
 
     def copy(self, path: Path) -> None:
         """These rows as a file of their own, readable by its owner alone."""

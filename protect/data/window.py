@@ -1,4 +1,4 @@
-"""A bounded window of the data that methods fit on: views at training size and captions, noise kept on disk."""
+"""A window of the data that methods fit on: views at training size and captions, noise kept on disk."""
 
 import hashlib
 import shutil
@@ -6,7 +6,9 @@ import tempfile
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
@@ -17,40 +19,53 @@ from protect.types import Batch, Pixels
 
 
 class Window:
-    """Pairs to fit on, addressed by number; pixels and noise live in memory-mapped files as single bytes.
+    """Pairs to fit on, addressed by number, at most `room` of them (None: all there are).
 
-    Memory held is a batch, whatever the number of pairs; the files vanish with the window.
+    Pixels and noise live in memory-mapped files as single bytes: memory held is a batch, whatever the number of
+    pairs. The files vanish with the window.
     """
 
-    def __init__(self, size: int, room: int) -> None:
-        self.size = size
+    def __init__(self, size: int, room: int | None = None) -> None:
+        self.size, self.room = size, room
         self.keys: list[str] = []
         self.captions: list[tuple[str, ...]] = []
         self.refused: Counter[str] = Counter()  # samples that could not be used, by the reason
         self.detail: dict[str, str] = {}  # of the first one of each reason
-        folder = tempfile.mkdtemp(prefix="protect-window-")
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        shape = (room, 3, size, size)
-        self._pixels = np.memmap(Path(folder) / "pixels", np.uint8, "w+", shape=shape)
-        self._noise = NoiseStore.create(Path(folder) / "noise", room, size)
+        self._folder = Path(tempfile.mkdtemp(prefix="protect-window-"))
+        self._file = (self._folder / "pixels").open("wb")
+        weakref.finalize(self, _remove, self._file, self._folder)
 
     def __len__(self) -> int:
         return len(self.keys)
 
     @property
     def full(self) -> bool:
-        return len(self) == len(self._pixels)
+        return len(self) == self.room
 
     def add(self, key: str, view: np.ndarray, captions: Sequence[str]) -> None:
-        """Append one image (3, size, size) uint8 and its captions."""
-        self._pixels[len(self)] = view
+        """Append one image (3, size, size) uint8 and its captions; not once the window has been read.
+
+        Raises IndexError when it is full.
+        """
+        if self.full:
+            raise IndexError(f"window: expected at most {self.room} pairs, got one more")
+        self._file.write(np.asarray(view, np.uint8).tobytes())
         self.keys.append(key)
         self.captions.append(tuple(captions))
+
+    @cached_property
+    def _pixels(self) -> np.ndarray:
+        self._file.close()
+        return np.memmap(self._folder / "pixels", np.uint8, "r", shape=(len(self), 3, self.size, self.size))
+
+    @cached_property
+    def _noise(self) -> NoiseStore:
+        return NoiseStore.create(self._folder / "noise", len(self), self.size)
 
     def fingerprint(self) -> str:
         """Hash of the keys, captions and pixels."""
         digest = hashlib.sha256(repr((self.keys, self.captions)).encode())
-        for pixels in self._pixels[: len(self)]:
+        for pixels in self._pixels:
             digest.update(pixels)
         return digest.hexdigest()
 
@@ -70,11 +85,16 @@ class Window:
 
     def stored_noise(self) -> NoiseStore:
         """The noise of all pairs, as it stands on the disk; the window lives as long as it does."""
-        return self._noise.first(len(self), owner=self)
+        return self._noise.owned(self)
 
     def epoch(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
         """Every pair once, in random order, in batches of `size`; a lone last pair joins the batch before it."""
         yield from _split(torch.randperm(len(self), generator=generator), size)
+
+
+def _remove(file: IO[bytes], folder: Path) -> None:
+    file.close()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _split(order: Tensor, size: int) -> Iterable[Tensor]:

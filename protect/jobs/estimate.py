@@ -27,7 +27,7 @@ def estimate(plan: Plan, recipe: Recipe, protector: Protector | None, device: st
     """What the run would do, and how long it would take by a few timed steps on the first samples."""
     samples, first = _first_shard(plan)
     pairs, exact = _count(plan, first), len(plan.shards) == 1
-    window = min(pairs, recipe.fit.window)
+    window = pairs if recipe.fit.window is None else min(pairs, recipe.fit.window)
     lines = [f"{_shards(len(plan.shards))}, {'' if exact else 'about '}{pairs} pairs -> {plan.out}"]
     fitting, new = 0.0, protector is None
     if protector is None:

@@ -53,7 +53,7 @@ def fill_window(
 def window_of(
     pairs: Iterator[Read], recipe: Recipe, sizes: Iterator[tuple[int, int]], device: str = "auto"
 ) -> Window:
-    """The first usable ones of the pairs, until the window is full; `sizes` are those of some of the pictures."""
+    """The usable ones of the pairs, until the window is full; `sizes` are those of some of the pictures."""
     settings = recipe.fit
     window = Window(_view_size(recipe, sizes, device), settings.window)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:

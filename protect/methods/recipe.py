@@ -34,10 +34,10 @@ class Recipe:
                 f"trigger_words: expected none, {self.fit.method} leaves captions as they are; got {words}"
             )
         words = (usual or 0) if words is None else words
-        most = self.fit.window if method.most_pairs is None else method.most_pairs
+        windows = [pairs for pairs in (self.fit.window, method.most_pairs) if pairs is not None]
         object.__setattr__(self, "own", own)
         object.__setattr__(self, "trigger", replace(self.trigger, trigger_words=words))
-        object.__setattr__(self, "fit", replace(self.fit, window=min(self.fit.window, most)))
+        object.__setattr__(self, "fit", replace(self.fit, window=min(windows, default=None)))
         if hasattr(own, "check"):
             own.check(self.trigger)
 
@@ -65,6 +65,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "method": "mem",
         "surrogate": ("RN50",),
         "size": 224,
+        "window": "none",
         "alphabet": "none",
         "rounds": 20,
         "surrogate_steps": 200,

@@ -23,7 +23,11 @@ class FitSettings:
         None, "side in pixels of the square pictures that noise is made for",
         unset=f"the surrogate's own; with instant the pictures' own, at most {USUAL_SIZE}",
     )  # fmt: skip
-    window: int = knob(8192, "pairs to fit on, at most; any number of pairs can be protected afterwards")
+    window: int | None = knob(
+        8192,
+        "pairs to fit on, at most, or `none` for all; any number of pairs can be protected afterwards",
+        unset="all pairs",
+    )
     batch: int = knob(128, "pairs in a batch")
     seed: int = knob(0, "seed of all random numbers: same input, same seed, same bytes")
     precision: str = knob(

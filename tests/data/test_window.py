@@ -92,6 +92,7 @@ def test_order_is_random_and_repeats_with_the_generator():
 
 def test_files_vanish_with_the_window(scratch):
     window = filled(3)
+    window.batch(torch.arange(3)), window.noise(torch.arange(3))
     (folder,) = scratch.iterdir()
     assert sum(file.stat().st_size for file in folder.iterdir()) == 2 * 3 * 3 * SIZE * SIZE
     del window
@@ -114,3 +115,13 @@ def test_fingerprint_answers_for_keys_captions_and_pixels_only():
     assert differs(key="key3")
     assert differs(number=3)
     assert differs(captions=("caption 2",))
+
+
+def test_a_window_without_bounds_takes_all_pairs():
+    window = Window(SIZE)
+    for number in range(300):
+        assert not window.full
+        window.add(f"key{number}", view(number), ["caption"])
+    assert torch.equal(window.batch(torch.tensor([299])).images[0], to_images(torch.from_numpy(view(299)[None]))[0])
+    window.store_noise(torch.tensor([299]), torch.ones(1, 3, SIZE, SIZE, dtype=torch.int8))
+    assert len(window.stored_noise()) == 300 and window.noise(torch.tensor([299])).all()

@@ -91,6 +91,7 @@ def test_the_paper_preset_is_mem_as_published():
     recipe = recipe_of(PRESETS["paper"])
     own, fit = recipe.own, recipe.fit
     assert (fit.method, fit.surrogate, fit.size, fit.batch) == ("mem", ("RN50",), 224, 128)
+    assert (fit.window, own.start) == (None, "drawn")
     assert (own.rounds, own.surrogate_steps, own.text_rounds, own.candidates) == (20, 200, 5, 16)
     assert (own.steps, own.step_size, recipe.noise.epsilon, own.learning_rate) == (8, 1.0, 8.0, 1e-4)
     assert (recipe.trigger.trigger_words, recipe.trigger.alphabet, own.eot) == (3, None, ())
