@@ -113,14 +113,14 @@ class CleanPictures:
         if wanted := {s.key for s in suspects if s.data} - set(self.files):
             self.files = {**self.files, **self.read(wanted)}
         keys = list(self.smalls)
-        hashes = np.array([_hash(self.smalls[key]) for key in keys])
+        hashes = np.array([perceptual_hash(self.smalls[key]) for key in keys])
         self.published.update({s.key: s.pixels for s in suspects if s.is_main})
         by_hash: dict[int, list[str]] = defaultdict(list)
         for suspect in suspects:
             own = [suspect.key] if suspect.key in self.smalls else []
-            code = int(_hash(suspect.pixels))
+            code = int(perceptual_hash(suspect.pixels))
             if code not in by_hash:
-                by_hash[code] = [keys[i] for i in np.flatnonzero(_bits_apart(hashes, np.uint64(code)) <= NEAR)]
+                by_hash[code] = [keys[i] for i in np.flatnonzero(bits_apart(hashes, np.uint64(code)) <= NEAR)]
             reasons = (self._reason(suspect, k, self.published.get(k)) for k in dict.fromkeys([*own, *by_hash[code]]))
             known = [reason for reason in reasons if reason is not None]
             if known and all(known) and not self._carries(suspect):
@@ -183,13 +183,13 @@ class CleanPictures:
         return "the clean picture, merely written again" if again and _apart(again, found) < EQUAL else ""
 
 
-def _hash(pixels: np.ndarray) -> np.uint64:
+def perceptual_hash(pixels: np.ndarray) -> np.uint64:
     """64 bits: in which direction brightness falls, in a grid of 9 x 8."""
     grid = np.asarray(Image.fromarray(pixels).resize((HASH + 1, HASH), Image.Resampling.BOX)).astype(np.int16)
     return np.packbits(grid[:, 1:] > grid[:, :-1]).view(np.uint64)[0]
 
 
-def _bits_apart(hashes: np.ndarray, code: np.uint64) -> np.ndarray:
+def bits_apart(hashes: np.ndarray, code: np.uint64) -> np.ndarray:
     return np.unpackbits((hashes ^ code).view(np.uint8).reshape(-1, 8), axis=1).sum(1)
 
 

@@ -17,7 +17,7 @@ from protect.data.metadata.no_caption import is_no_caption
 from protect.data.metadata.tiff import Block
 from protect.data.metadata.xmp import CAPTIONS as XMP_CAPTIONS
 from protect.data.metadata.xmp import KEPT as XMP_KEPT
-from protect.data.metadata.xmp import KEYWORDS, PLACE, is_marked, read_xmp, write_xmp
+from protect.data.metadata.xmp import KEYWORDS, PLACE, is_marked, is_opted_out, read_xmp, write_xmp
 from protect.settings.publish import PhotoSettings
 
 PNG_TEXTS = ("Description", "Caption", "Title", "Comment", "ImageDescription")
@@ -32,7 +32,8 @@ class Metadata:
     """Captions by the place they stand in (`xmp:dc:description`, `exif:010e` ...), in order, and what is kept.
 
     `kind` is that of the file, as Pillow names it. `named` are the fields of the XMP packet. `keywords` are only
-    counted: they describe a photo as a caption does, and are left out.
+    counted: they describe a photo as a caption does, and are left out. `marked`: this tool wrote the file.
+    `opted_out`: the file says that it must not be used for training.
     """
 
     kind: str = ""
@@ -45,6 +46,7 @@ class Metadata:
     orientation: int = 1
     keywords: frozenset[str] = frozenset()
     marked: bool = False
+    opted_out: bool = False
     motion: bool = False
 
     def _caption(self, place: str, text: str) -> None:
@@ -58,7 +60,7 @@ def read_metadata(image: ImageFile.ImageFile, file: BufferedIOBase | None = None
     found = Metadata(kind=image.format or "")
     packet = image.info.get("xmp") or b""
     packet = packet.encode() if isinstance(packet, str) else bytes(packet)
-    found.marked = is_marked(packet)
+    found.marked, found.opted_out = is_marked(packet), is_opted_out(packet)
     found.motion = b"MotionPhoto" in packet or b"MicroVideo" in packet
     found.named = read_xmp(packet)
     for name in XMP_CAPTIONS:

@@ -99,6 +99,11 @@ def is_marked(packet: bytes) -> bool:
     return MARK.encode() in packet
 
 
+def is_opted_out(packet: bytes) -> bool:
+    """Whether the packet says by PLUS DataMining that the file must not be used for training."""
+    return PROHIBITED.encode() in _utf8(packet)
+
+
 def write_xmp(captions: Iterable[str], caption: str, kept: Mapping[str, tuple[str, ...]], opt_out: bool) -> bytes:
     """A packet with `caption` in the fields `captions`, other fields as given, the mark, the opt-out if wanted."""
     properties = [_property(name, CAPTIONS[name], (caption,)) for name in captions]
