@@ -23,10 +23,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--mix", default="0.5")
     parser.add_argument("--rows", default=ROWS, help="countermeasures")
+    parser.add_argument("--name", default="flickr8k-verdict", help="of the result file and of the report's folder")
     settings = parser.parse_args()
     for part in ("train", "test"):
         copy(DATA / "flickr8k" / part, FOLDER / part)
-    clean, protected, out = FOLDER / "train", FOLDER / "default-train", RUNS / "flickr8k-verdict"
+    clean, protected, out = FOLDER / "train", FOLDER / "default-train", RUNS / settings.name
     make(protected, ["--size", str(SIDE), "--urls", "strip", "-q"], str(clean))
     asked = ("--test", FOLDER / "test", "--attackers", settings.attackers, "--countermeasures", settings.rows)
     recipe = ("--epochs", settings.epochs, "--seeds", settings.seeds, "--mix", settings.mix, "--size", SIDE)
@@ -35,7 +36,7 @@ def main() -> None:
     rows = rows_of(details)
     print(table(rows))
     result = {"rows": rows, "seconds": details["seconds"], "by_epoch": curves(details)}
-    print(save("flickr8k-verdict", vars(settings), result).relative_to(ROOT))
+    print(save(settings.name, vars(settings), result).relative_to(ROOT))
 
 
 def curves(details: dict) -> dict[str, list[float]]:
