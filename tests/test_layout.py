@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 # One way only: a room imports from rows above it. What stands in one row does not know of each other.
 ORDER = (
     ("types", "seeds", "files", "settings"),
-    ("data",),
+    ("data", "report"),
     ("publish", "clip"),
     ("methods", "unlearn"),
     ("jobs", "verify"),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from math import isfinite
 
+from protect.report.tables import Table, percent, spread
 from protect.verify.records import (
     BEST,
     CLEAN,
@@ -24,7 +25,6 @@ from protect.verify.records import (
 )
 from protect.verify.report.findings import dropped, percents
 from protect.verify.report.summary import CONTROLS, most, with_error
-from protect.verify.report.tables import Table, percent, spread
 from protect.verify.result import Comparison
 
 HEADER = ("row", "attacker", "retained, best", "retained, last", "by rank, best")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from protect.report.tables import Table, markdown_lines, text_lines
 from protect.verify.records import Group
 from protect.verify.report.contents import (
     arms_table,
@@ -17,7 +18,6 @@ from protect.verify.report.contents import (
 )
 from protect.verify.report.findings import notes, untested
 from protect.verify.report.summary import first_lines, headline
-from protect.verify.report.tables import Table, markdown_lines, text_lines
 from protect.verify.result import Comparison
 
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import mean
 
+from protect.report.svg import Chart, Line, ticks
+from protect.report.tables import percent
 from protect.verify.records import BEST, MANDATORY, MATCHED, RECALL, Arm, Group, judged_by
 from protect.verify.report.findings import dropped, percents
 from protect.verify.report.summary import CONTROLS, most, place
-from protect.verify.report.svg import Chart, Line, ticks
-from protect.verify.report.tables import percent
 from protect.verify.result import Comparison
 
 SHAPES = ("circle", "square")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import product
 
+from protect.report.tables import percent
 from protect.verify.records import (
     BEST,
     CLEAN,
@@ -16,7 +17,6 @@ from protect.verify.records import (
     Group,
 )
 from protect.verify.report.summary import CONTROLS, SURE, control_words, most, place
-from protect.verify.report.tables import percent
 from protect.verify.result import Comparison
 
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from protect.report.pages import fill
+from protect.report.tables import Table
 from protect.settings.verify import required_limit
 from protect.verify.records import PROTECTED, Group
 from protect.verify.report.contents import (
@@ -23,7 +25,6 @@ from protect.verify.report.figures import bars, by_epoch, curve, curve_arms, cur
 from protect.verify.report.findings import notes, untested
 from protect.verify.report.samples import GAIN, SamplePair, show
 from protect.verify.report.summary import best_control, first_lines, headline, most, place
-from protect.verify.report.tables import Table, percent
 from protect.verify.result import Comparison
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -31,19 +32,11 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 def to_page(comparison: Comparison, samples: Sequence[SamplePair] = ()) -> str:
     """The whole page; it holds the clean pictures of the samples, so it is for their owner only."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = percent
     learned, weakest = dilution(comparison), comparison.weakest()
     transfer = transfer_table(comparison)
-    page = environment.get_template("report.html").render(
+    return fill(
+        TEMPLATES,
+        "report.html",
         comparison=comparison,
         has_controls=bool(comparison.group(Group.CONTROL)),
         headline=headline(comparison),
@@ -77,7 +70,6 @@ def to_page(comparison: Comparison, samples: Sequence[SamplePair] = ()) -> str:
         hashes=hashes(comparison),
         duration=duration(comparison.seconds),
     )
-    return page.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _first_curve(comparison: Comparison, attacker: str) -> str:

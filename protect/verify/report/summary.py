@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import product
 
+from protect.report.tables import percent
 from protect.verify.records import (
     BEST,
     CLEAN,
@@ -17,7 +18,6 @@ from protect.verify.records import (
     Weakest,
     judged_by,
 )
-from protect.verify.report.tables import percent
 from protect.verify.result import Comparison
 
 CONTROLS = {RANDOM_NOISE: "random noise", RANDOM_TRIGGER: "random words"}

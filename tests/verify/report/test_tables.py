@@ -23,7 +23,6 @@ from protect.verify.report.contents import (
 from protect.verify.report.documents import to_markdown
 from protect.verify.report.export import to_benchmark
 from protect.verify.report.page import to_page
-from protect.verify.report.tables import Table, markdown_lines, percent, spread, text_lines
 
 SHARES = {
     "clean": 1.0,
@@ -35,56 +34,10 @@ SHARES = {
     "jpeg-75": 0.19,
     "strong-augmentation": 0.41,
 }
-SMALL = Table(
-    "Two rows", ("name", "kind", "figure"), (("a|b", "x", "1"), ("c", "long kind", "10.5")), 2, {1: "weakest"}
-)
 
 
 def cells(table):
     return {row[: table.names]: row[table.names :] for row in table.rows}
-
-
-def test_words_stand_left_and_figures_right():
-    assert text_lines(SMALL) == [
-        "name  kind       figure",
-        "----  ---------  ------",
-        "a|b   x               1",
-        "c     long kind    10.5  <- weakest",
-    ]
-
-
-def test_markdown_escapes_and_aligns():
-    assert markdown_lines(SMALL) == [
-        "| name | kind | figure |",
-        "| --- | --- | ---: |",
-        "| a\\|b | x | 1 |",
-        "| c <- weakest | long kind | 10.5 |",
-    ]
-
-
-def test_rows_of_another_width_are_an_error():
-    with pytest.raises(ValueError, match="expected 2 cells in every row, got 3"):
-        Table("t", ("a", "b"), (("1", "2", "3"),))
-
-
-@pytest.mark.parametrize(
-    ("share", "text"), [(None, "-"), (0.412, "41 %"), (-0.001, "0 %"), (-0.04, "-4 %"), (1.2, "120 %")]
-)
-def test_shares_are_whole_per_cents(share, text):
-    assert percent(share) == text
-
-
-@pytest.mark.parametrize(
-    ("values", "middle", "text"),
-    [
-        ([], True, "-"),
-        ([1.0, 1.04], True, "1.0"),
-        ([1.0, 2.0], True, "1.5 (1.0..2.0)"),
-        ([1.0, 2.0], False, "1.0..2.0"),
-    ],
-)
-def test_the_spread_over_seeds(values, middle, text):
-    assert spread(values, "{:.1f}", middle) == text
 
 
 def test_arms_have_chance_first_and_mark_the_weakest(comparison):

@@ -1,0 +1,1 @@
+"""What every report shares: tables, charts, and how a page is filled."""
