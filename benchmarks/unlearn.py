@@ -1,12 +1,15 @@
 """Every unlearning method and baseline on models trained here, by one recipe: forget, keep, time.
 
-python benchmarks/unlearn.py [--seeds 3] [--tasks class,safe,pairs] [--threads N] [--finished]
+python benchmarks/unlearn.py [--seeds 3] [--models N] [--tasks class,safe,pairs,concept] [--arms ga,level]
+    [--name unlearn] [--threads N] [--finished]
 
 Finished runs are kept under runs/unlearn/SEED/TASK/ and found again, a stopped one goes on; the result file is
-written anew after each seed. --finished trains nothing and reports what there is.
+written anew after each seed. --models N: every seed starts from the models of seed N, instead of its own. --finished
+trains nothing and reports what there is.
 """
 
 import argparse
+from collections import Counter
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -19,12 +22,18 @@ import unlearn_data
 from common import ROOT, RUNS, save, table
 
 from protect.settings.unlearn import ForgetSettings, UnlearnSettings
-from protect.unlearn import judge
-from protect.unlearn import run as job
+from protect.unlearn import assess, attacks, judge, neighbours
+from protect.unlearn.assess import Sources
+from protect.unlearn.attacks import strongest
 from protect.unlearn.head import Clip
+from protect.unlearn.judge import knowledge
 from protect.unlearn.pairs import Pairs
-from protect.unlearn.report import below_chance, to_markdown
-from protect.unlearn.run import RESULT, Result, Sources, load_result, unlearn
+from protect.unlearn.relearning import Relearning
+from protect.unlearn.report import to_markdown
+from protect.unlearn.result import RESULT, Result, load_result
+from protect.unlearn.run import unlearn
+from protect.unlearn.task import Task
+from protect.unlearn.verdict import below_chance, checks, forgotten_set, headline
 
 DATA = unlearn_data.FOLDER
 RECIPE = UnlearnSettings(steps=60, epochs=6, batch=32, step_size=2e-4, size=32)
@@ -34,7 +43,8 @@ ARMS: dict[str, dict[str, tuple[str, ...]]] = {
         "sphere": ("retrain", *BASELINES, "cliperase", "cliperase-coordinates", "ac", "ccu", "ccup"),
         "meru": ("finetune", "ac", "hac", "hac_reg"),
     },
-    "pairs": {"sphere": ("retrain", "finetune", "graddiff", "cliperase", "ac")},
+    "pairs": {"sphere": ("retrain", "finetune", "graddiff", "cliperase", "ac", "npo", "level")},
+    "concept": {"sphere": ("retrain", "finetune", "ga", "graddiff", "kl", "enmn", "cliperase")},
     "safe": {"sphere": ("safeclip", "saferclip"), "meru": ("hysac",)},
 }
 # what differs from the defaults, for the reason beside it
@@ -48,34 +58,50 @@ LOSSES: dict[str, dict[str, Any]] = {
     "hac_reg": {"wrong": 0.5, "spread": 0.5, "norm": 1.0},
     "cliperase-coordinates": {"consistency": "coordinates"},  # the other reading
 }
+EPOCHS = {"pairs": 12, "concept": 12}  # instead of the recipe's
+SIZES = {"pairs": 64, "concept": 64}
 STEPS = {"ccu": 45, "safeclip": 150, "saferclip": 150, "hysac": 150}  # instead of the recipe's, chosen on seed 100
-SHOWN = ("task", "geometry", "method", "seeds", "forget", "retain", "far", "below chance", "membership")
-SHOWN += ("from retrained", "texts kept", "CPU s", "time %")
+SHOWN = ("task", "geometry", "method", "seeds", "forget", "retain", "near", "facts", "far", "membership")
+SHOWN += ("from retrained", "relearned", "CPU s", "time %", "fails")
 SOURCES = {
     "class": Sources(*(((f"{DATA}/class/{name}",)) for name in ("forget-train", "retain-train", "forget-test")),
-                     (f"{DATA}/class/retain-test",), (f"{DATA}/class/far",)),
+                     (f"{DATA}/class/retain-test",), (f"{DATA}/class/near",), far=(f"{DATA}/class/far",)),
     "pairs": Sources(*(((f"{DATA}/pairs/{name}",)) for name in ("forget-train", "retain-train")),
                      retain_test=(f"{DATA}/pairs/retain-test",), forget_test=(f"{DATA}/pairs/forget-test",)),
+    "concept": Sources(*(((f"{DATA}/concept/{name}",)) for name in ("forget-train", "retain-train", "forget-test")),
+                       (f"{DATA}/concept/retain-test",), (f"{DATA}/concept/near",), (f"{DATA}/concept/facts",),
+                       (f"{DATA}/concept/without-test",)),
     "safe": Sources(*(((f"{DATA}/safe/{name}",)) for name in ("unsafe-train", "safe-train", "unsafe-test")),
                     (f"{DATA}/safe/safe-test",)),
 }  # fmt: skip
+# whose model a task starts from: `class` knows all ten classes, `pairs` all collages
+HOME = {"safe": "class", "concept": "pairs"}
+# what a model is retrained on where that is not the retain pairs: collages without the concept
+WITHOUT = {"concept": (f"{DATA}/concept/without-train",)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--models", type=int, help="seed of the models to start from (default: each seed's own)")
     parser.add_argument("--tasks", default="class,safe")
+    parser.add_argument("--arms", help="only these methods (default: all of a task)")
+    parser.add_argument("--name", default="unlearn", help="of the result file")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--finished", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     unlearn_data.main()
     remember()
+    if options.arms:
+        only = {*options.arms.split(","), "retrain"}
+        for arms in ARMS.values():
+            arms |= {geometry: tuple(arm for arm in names if arm in only) for geometry, names in arms.items()}
     groups = [(task, geometry) for task in options.tasks.split(",") for geometry in ARMS[task]]
     runs: dict[tuple[str, str, str], list[Result]] = {}
     for seed in range(options.seeds):
         for task, geometry in groups:
-            for name, run in run_task(task, geometry, seed, options.finished).items():
+            for name, run in run_task(task, geometry, seed, options.models, options.finished).items():
                 runs.setdefault((task, geometry, name), []).append(run)
         rows = [summary(*arm, found) for arm, found in runs.items()]
         settings = {
@@ -83,16 +109,18 @@ def main() -> None:
             "losses": vars(ForgetSettings()),
             "instead": LOSSES,
             "steps": STEPS,
+            "epochs": EPOCHS,
             "seeds": seed + 1,
+            "models of seed": options.models,
         }
-        path = save("unlearn", settings, rows)
+        path = save(options.name, settings, rows)
     print(table([{name: row[name] for name in SHOWN} for row in rows]))
     print(path.relative_to(ROOT))
 
 
 def remember() -> None:
     """Every method has the same pairs, and the models it is compared with see the same in them: once is enough."""
-    job.read_pairs = lru_cache(job.read_pairs)
+    assess.read_pairs = lru_cache(assess.read_pairs)
     seen: dict[tuple[Any, ...], judge.Embedded] = {}
     embed = judge.embed
 
@@ -102,76 +130,117 @@ def remember() -> None:
             seen[key] = embed(model, pairs)
         return seen[key]
 
-    judge.embed = embed_once
+    for module in (assess, attacks, judge, neighbours):
+        module.embed = embed_once
+    courses: dict[tuple[Any, ...], Relearning] = {}
+    relearn = assess.relearn
+
+    def relearn_once(model: Clip, task: Task, settings: UnlearnSettings, *others: Any) -> Relearning:
+        key = (model.fingerprint(), task.forget.keys, settings.seed)
+        if key not in courses:
+            courses[key] = relearn(model, task, settings, *others)
+        return courses[key]
+
+    assess.relearn = relearn_once
 
 
-def run_task(task: str, geometry: str, seed: int, finished: bool = False) -> dict[str, Result]:
-    """All methods from one model of this seed, each in its folder; what others are measured by comes first.
+def run_task(
+    task: str, geometry: str, seed: int, models: int | None = None, finished: bool = False
+) -> dict[str, Result]:
+    """All methods from one model, each in its folder; what others are measured by comes first.
 
-    finished: only those that were run before.
+    models: seed of the models trained from scratch, None for this one. finished: only those that were run before.
     """
-    size = 64 if task == "pairs" else 32
-    settings = replace(RECIPE, geometry=geometry, size=size, seed=seed)
-    folder = RUNS / "unlearn" / str(seed) / task / geometry
-    sources = SOURCES[task]
-    # the model to start from knows everything; `safe` starts from the model of `class`, which knows all ten classes
-    home, known = ("class", SOURCES["class"]) if task == "safe" else (task, sources)
-    base = folder.parents[1] / home / geometry / "base"
+    settings = replace(
+        RECIPE, geometry=geometry, size=SIZES.get(task, RECIPE.size), epochs=EPOCHS.get(task, RECIPE.epochs)
+    )
+    trained = RUNS / "unlearn" / str(seed if models is None else models)
+    home, sources = HOME.get(task, task), SOURCES[task]
+    places = {arm: RUNS / "unlearn" / str(seed) / task / geometry / arm for arm in ARMS[task][geometry]}
+    base = trained / home / geometry / "base"
+    if "retrain" in places:
+        places["retrain"] = trained / task / geometry / "retrain"
     if finished:
-        arms = {arm: folder / arm for arm in ARMS[task][geometry]}
-        places = {"base": base} | arms
         return {name: load_result(place) for name, place in places.items() if (place / RESULT).exists()}
-    everything = replace(known, retain=(*known.retain, *known.forget))
-    found = {"base": once(base, everything, replace(settings, method="retrain"))}
+    anew = replace(settings, method="retrain", seed=int(trained.name))
+    everything = replace(SOURCES[home], retain=(*SOURCES[home].retain, *SOURCES[home].forget))
+    once(base, everything, anew)
+    found: dict[str, Result] = {}
     for arm in ARMS[task][geometry]:
-        gold = str(folder / "retrain") if "retrain" in found else ""
-        method = arm.partition("-")[0]
-        losses = ForgetSettings(**LOSSES.get(arm, {}))
-        own = replace(settings, method=method, steps=STEPS.get(arm, RECIPE.steps))
-        found[arm] = once(folder / arm, sources, own, gold, base, losses)
-    (folder / "report.md").write_text(to_markdown([run for name, run in found.items() if name != "base"]))
+        if arm == "retrain":
+            without = replace(sources, retain=WITHOUT.get(task, sources.retain))
+            found[arm] = once(places[arm], without, anew, base=base)
+            continue
+        gold = (str(places["retrain"]),) if "retrain" in found else ()
+        own = replace(settings, method=arm.partition("-")[0], steps=STEPS.get(arm, RECIPE.steps), seed=seed)
+        found[arm] = once(places[arm], sources, own, gold, base, ForgetSettings(**LOSSES.get(arm, {})))
+    (base.parent / f"{task}-{seed}.md").write_text(to_markdown(list(found.values())))
     return found
 
 
 def once(
-    out: Path, sources: Sources, settings: UnlearnSettings, gold: str = "", base: Path | None = None,
+    out: Path, sources: Sources, settings: UnlearnSettings, gold: tuple[str, ...] = (), base: Path | None = None,
     losses: ForgetSettings = ForgetSettings(),  # noqa: B008
 ) -> Result:  # fmt: skip
     """The run kept in `out`, or made now."""
     if not (out / RESULT).exists():
         print(out.relative_to(RUNS), flush=True)
         settings = replace(settings, geometry="auto") if base else settings
-        unlearn("tiny-resnet", str(base or ""), sources, settings, out, losses, gold)
+        unlearn("tiny-resnet", str(base) if base else None, sources, settings, out, losses, gold)
     return load_result(out)
 
 
 def summary(task: str, geometry: str, name: str, runs: list[Result]) -> dict[str, Any]:
     """One row: means over seeds, in percent, and the figures of each seed."""
-    key = "accuracy" if runs[0].chance is not None else "text_retrieval_recall@10"
-    known = [{side: 100 * r.after[side][key] for side in r.after} for r in runs]
+    asked = forgotten_set(runs[0])
+    known, before = (
+        [{side: 100 * knowledge(figures) for side, figures in sets.items()} for sets in moment]
+        for moment in ([r.after for r in runs], [r.before for r in runs])
+    )
     redirected = [r.redirection["after"] for r in runs if r.redirection]
     untouched = [r.redirection["before"] for r in runs if r.redirection]
+    best = [strongest(r.membership["after"]) for r in runs if r.membership]
+    fails = Counter(check.name for r in runs for check in checks(r) if check.passed is False)
     return {
         "task": task,
         "geometry": geometry,
         "method": name,
         "seeds": len(runs),
-        "forget": _mean([k["forget"] for k in known]),
-        "retain": _mean([k["retain"] for k in known]),
-        "far": _mean([k.get("far") for k in known]),
+        **{side: _mean([k.get(side) for k in known]) for side in ("retain", "near", "facts", "far")},
+        "forget": _mean([k[asked] for k in known]),
+        "before": {side: _mean([k[side] for k in before]) for side in before[0]},
+        "retrained": _mean([None if r.retrained is None else 100 * knowledge(r.retrained[asked]) for r in runs]),
+        "alignment": _mean([r.after[asked].get("alignment") for r in runs]),
+        "alignment retrained": _mean([r.retrained[asked].get("alignment") for r in runs if r.retrained]),
         "below chance": f"{sum(map(below_chance, runs))} of {len(runs)}",
-        "membership": _mean([r.membership["after"] for r in runs]),
-        "from retrained": _mean([r.distance["after"] for r in runs]),
+        "membership": _mean([one.auc for _, one in best]),
+        "membership error": _mean([one.error for _, one in best]),
+        "attacks": [
+            {attack: vars(one) for attack, one in r.membership["after"].items()} for r in runs if r.membership
+        ],
+        "from retrained": _mean([r.distance["after"] for r in runs if r.distance]),
+        "relearned": [_steps(r, "after") for r in runs],
+        "retrained relearns": [_steps(r, "retrained") for r in runs],
         "texts kept": _mean([100 * r.texts_kept["after"] for r in runs if r.texts_kept]),
         "CPU s": _mean([r.course.cpu_seconds for r in runs]),
         "time %": _mean([None if r.time_share is None else 100 * r.time_share for r in runs]),
-        "forget by seed": [round(k["forget"], 1) for k in known],
+        "fails": dict(fails),
+        "headlines": [headline(r) for r in runs],
+        "forget by seed": [round(k[asked], 1) for k in known],
         "retain by seed": [round(k["retain"], 1) for k in known],
         "retrieval": {side: _means([_recalls(r.after[side]) for r in runs]) for side in ("forget", "retain")},
         "redirection": _means(redirected),
         "redirection before": _means(untouched),
         "redirection by seed": [_means([r]) for r in redirected],
     }
+
+
+def _steps(run: Result, name: str) -> float | str | None:
+    """Steps until the pairs are back: "never" within the course; None where it was not measured."""
+    if run.relearning is None:
+        return None
+    steps = run.relearning[name].steps
+    return "never" if steps is None else round(steps, 1)
 
 
 def _recalls(figures: dict[str, float]) -> dict[str, float]:

@@ -11,35 +11,39 @@ from protect.settings.unlearn import ForgetSettings, UnlearnSettings
 from .common import Reporter, print_json
 from .options import build, settings_options
 
+SETS = ("forget", "retain", "forget_test", "retain_test", "near", "facts", "far")
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
-def many(name: str, help: str) -> Any:
-    return click.option(name, multiple=True, metavar="PAIRS", help=help)
+def many(name: str, help: str, metavar: str = "PAIRS") -> Any:
+    return click.option(name, multiple=True, metavar=metavar, help=help)
 
 
 @click.command(short_help="Make a trained CLIP forget pairs, or see whether it remembers them.")
 @click.argument("model")
 @click.option("--weights", help="of MODEL: a checkpoint, an OUT of this command, or an open_clip tag")
-@many("--forget", "pairs to forget: shards, or a folder of photos with a NAME.txt beside each")
-@many("--retain", "pairs to keep (safeclip, hysac: the safe twins)")
-@many("--forget-test", "held-out pairs of the kind to forget, to judge on")
-@many("--retain-test", "held-out pairs of the kind to keep, to judge on")
+@many("--forget", "pairs to forget: shards, or a folder of photos with captions")
+@many("--retain", "pairs to keep (safeclip, saferclip, hysac: the safe twins)")
+@many("--forget-test", "pairs of the kind to forget that were never trained on, to judge on")
+@many("--retain-test", "pairs of the kind to keep that were never trained on, to judge on")
+@many("--near", "pairs like those to forget that must be kept, to judge on (default: chosen from those to keep)")
+@many("--facts", "the forgotten pictures with captions of something else in them, to judge on")
 @many("--far", "pairs of another domain the model knows, to judge on")
-@click.option("--retrained", help="OUT of --method retrain, to compare with")
+@many("--retrained", "OUT of --method retrain, to compare with; further ones: of other seeds", "OUT")
+@click.option("--strict", is_flag=True, help="exit code 1 where a check of the verdict fails")
 @click.option("--audit", is_flag=True, help="change nothing: is --forget still in the model?")
 @click.option("--before", help="with --audit: weights from before the forgetting")
 @click.option("-o", "--out", type=FOLDER, help="folder for the model and the report; run again to go on")
 @settings_options(UnlearnSettings, ForgetSettings)
 @click.option("--json", "as_json", is_flag=True, help="print everything as JSON")
 @click.option("-q", "--quiet", is_flag=True, help="no progress")
-def unlearn(model, weights, audit, before, out, retrained, as_json, quiet, **values):
-    """MODEL is an open_clip name with --weights, tiny-resnet, tiny-vit, or a folder of a Hugging Face CLIP.
+def unlearn(model, weights, audit, before, out, retrained, strict, as_json, quiet, **values):
+    """MODEL is an open_clip name (with --weights), a file of a tiny model, or a folder of a Hugging Face CLIP.
 
-    What is written to OUT loads in the same library.
+    What is written to OUT loads in the same library, with a report that says whether the pairs are forgotten.
     """
     settings, losses = build(UnlearnSettings, values), build(ForgetSettings, values)
-    pairs = {name: tuple(values[name]) for name in ("forget", "retain", "forget_test", "retain_test", "far")}
+    pairs = {name: tuple(values[name]) for name in SETS}
     needed = ("forget",) if audit else ("forget", "retain")
     if missing := [f"--{name}" for name in needed if not pairs[name]]:
         raise click.UsageError(f"expected {' and '.join(missing)}, found none; name shards or a folder of photos")
@@ -51,11 +55,14 @@ def unlearn(model, weights, audit, before, out, retrained, as_json, quiet, **val
         return print_json(asdict(report)) if as_json else click.echo(audit_text(report))
     if out is None:
         raise click.UsageError("expected -o OUT, found none; name a folder for the model")
-    from protect.unlearn.report import save, to_text
-    from protect.unlearn.run import Sources
+    from protect.unlearn.assess import Sources
+    from protect.unlearn.report import save, to_dict, to_text
     from protect.unlearn.run import unlearn as run
+    from protect.unlearn.verdict import passed
 
     with Reporter(0, quiet) as report:
         result = run(model, weights, Sources(**pairs), settings, out, losses, retrained, report)
-    save([result], out)
-    return print_json(asdict(result)) if as_json else click.echo(to_text(result))
+    save(result, out)
+    print_json(to_dict(result)) if as_json else click.echo(to_text(result))
+    if strict and not passed(result):
+        raise SystemExit(1)

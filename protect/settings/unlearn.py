@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from protect.settings.base import PRECISIONS, among_choices, knob, positive
 
 UNLEARN_METHODS = (
-    *("cliperase", "ac", "hac", "hac_reg", "safeclip", "saferclip", "hysac", "ccu", "ccup"),
+    *("cliperase", "ac", "hac", "hac_reg", "safeclip", "saferclip", "hysac", "ccu", "ccup", "level", "npo"),
     *("retrain", "finetune", "ga", "graddiff", "kl", "enmn", "l1_sparse"),
 )
 GEOMETRIES = ("auto", "sphere", "meru", "hycoclip")
@@ -30,6 +30,7 @@ class UnlearnSettings:
     rank: int = knob(16, "rank of these additions")
     size: int | None = knob(None, "side in pixels of the pictures the model takes", unset="the model's own")
     limit: int | None = knob(None, "pairs to read from each source", unset="all")
+    relearn: int | None = knob(32, "with --retrained: steps to learn the forgotten pairs again", unset="no test")
     keep_every: int = knob(100, "steps between two checkpoints")
     seed: int = knob(0, "one seed for everything")
     precision: str = knob(
@@ -39,7 +40,9 @@ class UnlearnSettings:
 
     def __post_init__(self) -> None:
         among_choices(self)
-        positive(self, "steps", "epochs", "step_size", "fresh_step_size", "rank", "keep_every", "size", "limit")
+        positive(
+            self, "steps", "epochs", "step_size", "fresh_step_size", "rank", "keep_every", "size", "limit", "relearn"
+        )
         if self.batch < 2:
             raise ValueError(f"batch: expected at least 2 pairs (the loss contrasts them), got {self.batch}")
         if self.weight_decay < 0:
@@ -73,6 +76,12 @@ class ForgetSettings:
     keep: float = knob(1.0, "[ccu] outputs of the other modality, and retain images, as they were")
     balance: float = knob(0.5, "[ccu] every class named equally often for the forget images")
     separate: float = knob(1.0, "[ccu] retain classes apart from each other and from the forget set")
+    raise_by: float | None = knob(
+        None, "[level] loss added to each forget pair, in nats", unset="what unseen pairs have more, by --forget-test"
+    )
+    hold_level: float = knob(3.0, "[level] weight of the forget pairs' loss staying at its level")
+    bound: float = knob(0.5, "[npo] beta, how soon the ascent of a forget pair fades")
+    repel: float = knob(1.0, "[npo] weight of the ascent beside the retain pairs' loss")
     sparse: float = knob(1e-5, "[l1_sparse] sum of all weights' magnitudes")
     floor: float = knob(1.0, "[ga graddiff kl] how far above chance a forget pair's loss is driven, in nats")
     impair: float = knob(0.5, "[enmn] share of the steps that train on the error-maximising images")

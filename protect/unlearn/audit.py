@@ -6,23 +6,19 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Float
-from PIL import Image
-from torch import Tensor
-
 from protect.clip.device import choose_device, use_precision
 from protect.files import write_whole
 from protect.settings.unlearn import UnlearnSettings
+from protect.unlearn.attacks import Attack, attacks, strongest
 from protect.unlearn.checkpoint import check_trained, load_model
 from protect.unlearn.head import Clip
-from protect.unlearn.judge import Embedded, auc, embed, similarities
+from protect.unlearn.judge import Embedded, embed, similarities
+from protect.unlearn.model_file import named
 from protect.unlearn.pairs import Pairs, read_pairs
+from protect.unlearn.similarity_picture import draw, shown_matrix
 
-SHOWN = 48  # pairs in the picture of the similarity matrix, from all over
-CELL = 8  # pixels
 PICTURE, REPORT = "similarity.png", "audit.json"
-LUCK = 2.0  # an AUC within this many standard deviations of 0.5 says nothing
+LUCK = 2.4  # the best of three AUCs within this many standard deviations of 0.5 says nothing (at 5 %)
 
 
 @dataclass(frozen=True)
@@ -31,22 +27,26 @@ class Alignment:
 
     forgetting: how much less the owner's pairs agree than held-out ones of their kind, in standard deviations of
     the held-out pairs: below 0 the model knows them better, at 0 as well as pairs it never saw.
-    membership: the AUC of the same comparison; 0.5 tells nothing.
+    membership: of each attack, see `attacks`; an AUC of 0.5 tells nothing.
     """
 
     own: float
     others: float | None
     held_out: float | None
     forgetting: float | None
-    membership: float | None
+    membership: dict[str, Attack] | None
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found, and `before` it, where weights from before were given."""
+    """What was found, and `before` it, where weights from before were given.
+
+    skipped: pictures that could not be read or have no caption.
+    """
 
     model: str
     pairs: int
+    skipped: int
     held_out: int
     now: Alignment
     before: Alignment | None
@@ -68,15 +68,16 @@ def audit_model(
     With `out`, similarity.png (rows images, columns captions, of the model before and now) and audit.json are
     written there. Raises ValueError for models and pairs that cannot be read.
     """
-    check_trained(model, weights)
+    name, weights, size = named(model, weights, settings.size)
+    check_trained(name, weights)
     device = choose_device(settings.device)
     use_precision(device, settings.precision)
     given = [before, weights] if before else [weights]
-    models = [load_model(model, each, device, settings.geometry, settings.size) for each in given]
+    models = [load_model(name, each, device, settings.geometry, size) for each in given]
     own = read_pairs(pairs, models[0].towers.size, settings.limit)
     others = read_pairs(held_out, models[0].towers.size, settings.limit) if held_out else None
     seen = [embed(side, own) for side in models]
-    alignments = [align(side, points, others) for side, points in zip(models, seen, strict=True)]
+    alignments = [align(side, points, own, others) for side, points in zip(models, seen, strict=True)]
     picture = None
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
@@ -87,6 +88,7 @@ def audit_model(
     result = Audit(
         model=weights or model,
         pairs=len(own),
+        skipped=own.skipped,
         held_out=count,
         now=alignments[-1],
         before=alignments[0] if len(alignments) > 1 else None,
@@ -98,8 +100,8 @@ def audit_model(
     return result
 
 
-def align(model: Clip, points: Embedded, held_out: Pairs | None) -> Alignment:
-    """Similarities of the owner's pairs and of held-out ones."""
+def align(model: Clip, points: Embedded, own: Pairs, held_out: Pairs | None) -> Alignment:
+    """Similarities of the owner's pairs, embedded as `points`, and of held-out ones."""
     true = model.matched(points.images, points.first)
     scores = similarities(model, points.images, points.texts)
     wrong = scores[~points.own]
@@ -108,58 +110,54 @@ def align(model: Clip, points: Embedded, held_out: Pairs | None) -> Alignment:
         return Alignment(true.mean().item(), others, None, None, None)
     unseen = embed(model, held_out)
     reference = model.matched(unseen.images, unseen.first)
-    score = (reference.mean() - true.mean()) / reference.std().clamp(min=1e-9)
-    return Alignment(true.mean().item(), others, reference.mean().item(), score.item(), auc(true, reference))
+    score = (reference.mean() - true.mean()) / reference.std(correction=0).clamp(min=1e-9)
+    found = attacks(model, own, held_out)
+    return Alignment(true.mean().item(), others, reference.mean().item(), score.item(), found)
 
 
-def verdict(membership: float | None, own: int, held_out: int) -> str:
-    """What the membership figure means, given how many pairs it stands on."""
+def verdict(membership: dict[str, Attack] | None, own: int, held_out: int) -> str:
+    """The plain answer: what the attack that is furthest from guessing means, given how many pairs it stands on."""
     if membership is None:
-        return "no verdict: give held-out pairs of the same kind (--forget-test)"
-    spread = math.sqrt((own + held_out + 1) / (12 * own * held_out))
-    if membership - 0.5 > LUCK * spread:
-        return "the model knows these pairs better than others of their kind: most likely it was trained on them"
-    if 0.5 - membership > LUCK * spread:
         return (
-            "the model knows these pairs less well than others of their kind: a signature of unlearning, or the "
-            "held-out pairs are easier"
+            "Cannot say: there is nothing to compare these pairs with. Name pairs of the same kind that nobody "
+            "trained on with --forget-test, such as photos that you never published."
         )
-    return "no sign that the model knows these pairs better than others of their kind"
-
-
-def shown_matrix(model: Clip, points: Embedded) -> Float[Tensor, "shown shown"]:
-    """Similarities of some images (rows) and their captions (columns)."""
-    count = len(points.images)
-    rows = [i * count // min(SHOWN, count) for i in range(min(SHOWN, count))]
-    return model.similarity(points.images[rows], points.first[rows])
-
-
-def draw(matrices: Sequence[Float[Tensor, "rows columns"]]) -> Image.Image:
-    """Matrices side by side on one scale: dark blue lowest, white the middle, red highest."""
-    low, high = min(m.min().item() for m in matrices), max(m.max().item() for m in matrices)
-    panels = []
-    for matrix in matrices:
-        value = ((matrix.cpu() - low) / max(high - low, 1e-9)).numpy()
-        red, blue = np.clip(2 * value, 0, 1), np.clip(2 - 2 * value, 0, 1)
-        colour = np.stack([red, np.minimum(red, blue), blue], axis=2)
-        panels.append(np.kron(colour, np.ones((CELL, CELL, 1))))
-    gap = np.ones((panels[0].shape[0], 2 * CELL, 3))
-    rows = [part for panel in panels for part in (gap, panel)][1:]
-    return Image.fromarray((255 * np.concatenate(rows, axis=1)).round().astype(np.uint8))
+    name, best = strongest(membership)
+    spread = math.sqrt((own + held_out + 1) / (12 * own * held_out))
+    said = f"attack by {name}: AUC {best.auc:.3f} ± {best.error:.3f}"
+    if best.auc - 0.5 > LUCK * spread:
+        return f"Yes, most likely: the model knows these pairs better than others of their kind ({said})."
+    if 0.5 - best.auc > LUCK * spread:
+        return (
+            f"Not as such: the model knows these pairs less well than others of their kind ({said}). Either "
+            "something was unlearned, or the other pairs are easier."
+        )
+    least = 0.5 + LUCK * spread
+    return (
+        "No sign of it: the model does not know these pairs better than others of their kind "
+        f"({said}; with so many pairs, {least:.2f} and more would be a sign)."
+    )
 
 
 def to_text(audit: Audit) -> str:
-    """The findings for a terminal."""
-    lines = [f"{audit.pairs} pairs, {audit.held_out} held out of the same kind"]
+    """The answer, then the findings, for a terminal."""
+    left_out = f", {audit.skipped} left out (no caption, or not readable)" if audit.skipped else ""
+    lines = [audit.verdict, f"{audit.pairs} pairs{left_out}, {audit.held_out} held out of the same kind"]
     names = {
         "own": "similarity to their own caption",
         "others": "similarity to other captions",
         "held_out": "held-out pairs, to their own",
         "forgetting": "forgetting score (0: as if never seen)",
-        "membership": "membership AUC (0.5: cannot be told)",
     }
+    sides = [side for side in (audit.before, audit.now) if side is not None]
     for key, name in names.items():
-        values = [getattr(side, key) for side in (audit.before, audit.now) if side is not None]
+        values = [getattr(side, key) for side in sides]
         lines.append(f"{name:40}" + " -> ".join("-" if v is None else f"{v:.3f}" for v in values))
-    lines += [audit.verdict] + ([f"picture: {audit.picture}"] if audit.picture else [])
-    return "\n".join(lines)
+    for attack in audit.now.membership or ():
+        values = [side.membership[attack] for side in sides if side.membership is not None]
+        lines.append(f"{f'AUC by {attack} (0.5: cannot be told)':40}" + " -> ".join(_auc(one) for one in values))
+    return "\n".join(lines + ([f"picture: {audit.picture}"] if audit.picture else []))
+
+
+def _auc(one: Attack) -> str:
+    return f"{one.auc:.3f} ± {one.error:.3f}"

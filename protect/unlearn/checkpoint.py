@@ -58,8 +58,8 @@ def check_trained(name: str, weights: str | None) -> None:
     """ValueError where a model's weights would be random ones."""
     if not weights and not Path(name).is_dir():
         raise ValueError(
-            f"weights: expected those of a trained {name}, got none; give a checkpoint (--weights), or train one "
-            "with method retrain"
+            f"weights: expected those of a trained {name}, got none; name a checkpoint with --weights, or train "
+            "a model with --method retrain"
         )
 
 

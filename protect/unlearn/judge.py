@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from protect.clip.retrieval import LEVELS, best_ranks
@@ -18,17 +18,25 @@ POOLED = ("forget", "retain")
 
 @dataclass(frozen=True)
 class Embedded:
-    """Pairs as a model sees them: all images, every distinct caption once, and which belong together."""
+    """Pairs as a model sees them: all images, every distinct caption once, and which belong together.
+
+    number: which of the texts is each image's first caption.
+    """
 
     images: Float[Tensor, "images dim"]
     texts: Float[Tensor, "texts dim"]
     own: Bool[Tensor, "images texts"]
-    first: Float[Tensor, "images dim"]
+    number: Int[Tensor, " images"]
+
+    @property
+    def first(self) -> Float[Tensor, "images dim"]:
+        """The text of each image's first caption."""
+        return self.texts[self.number]
 
 
 @torch.inference_mode()
 def embed(model: Clip, pairs: Pairs) -> Embedded:
-    """Embeddings of all pairs; `first` holds each pair's first caption."""
+    """Embeddings of all pairs."""
     model.eval()
     texts = list(dict.fromkeys(caption for captions in pairs.captions for caption in captions))
     place = {text: i for i, text in enumerate(texts)}
@@ -38,9 +46,8 @@ def embed(model: Clip, pairs: Pairs) -> Embedded:
     rows = torch.arange(len(pairs)).split(BATCH)
     images = torch.cat([model.images(pairs.images(part, model.towers.device)) for part in rows])
     points = embed_texts(model, texts)
-    return Embedded(
-        images, points, own.to(points.device), points[[place[captions[0]] for captions in pairs.captions]]
-    )
+    number = torch.tensor([place[captions[0]] for captions in pairs.captions])
+    return Embedded(images, points, own.to(points.device), number.to(points.device))
 
 
 @torch.inference_mode()
@@ -56,9 +63,11 @@ def prompts(model: Clip, classes: Classes) -> Float[Tensor, "classes dim"]:
 
 @torch.inference_mode()
 def judge(model: Clip, sets: Mapping[str, Pairs], classes: Classes | None) -> dict[str, dict[str, float]]:
-    """For each set: accuracy (where there are classes), recall both ways, similarity of true and of all pairs.
+    """For each set: accuracy (if all its kinds are classes), recall both ways, similarity of true and of all pairs.
 
-    Queries of the sets `forget` and `retain` search in both together, those of any other set in that set.
+    alignment: by how many standard deviations of the similarities to foreign captions an image's own caption lies
+    above their mean. Queries of the sets `forget` and `retain` search in both together, those of any other set in
+    that set.
     """
     heads = None if classes is None else prompts(model, classes)
     by_name: dict[str, dict[str, float]] = {}
@@ -68,7 +77,7 @@ def judge(model: Clip, sets: Mapping[str, Pairs], classes: Classes | None) -> di
         similarity = similarities(model, points.images, points.texts)
         true = model.matched(points.images, points.first)
         right = None
-        if heads is not None and classes is not None:
+        if heads is not None and classes is not None and classes.hold(*(sets[name] for name in names)):
             numbers = torch.cat([classes.numbers(sets[name]) for name in names])
             right = similarities(model, points.images, heads).argmax(dim=1).cpu() == numbers
         for name, rows in zip(names, _rows([len(sets[name]) for name in names]), strict=True):
@@ -77,17 +86,26 @@ def judge(model: Clip, sets: Mapping[str, Pairs], classes: Classes | None) -> di
             figures |= recalls("text_retrieval", similarity[rows], points.own[rows])
             figures |= recalls("image_retrieval", similarity.T[asked], points.own.T[asked])
             figures |= {"true_similarity": true[rows].mean().item(), "similarity": similarity[rows].mean().item()}
-            by_name[name] = figures
+            by_name[name] = figures | alignment(similarity[rows], true[rows], points.own[rows])
     return {name: by_name[name] for name in sets}
 
 
-@torch.inference_mode()
-def accuracy(model: Clip, pairs: Pairs, classes: Classes | None) -> float | None:
-    """Share of the images that are given their own class; None where there are no classes."""
-    if classes is None:
-        return None
-    answers = similarities(model, embed(model, pairs).images, prompts(model, classes)).argmax(dim=1).cpu()
-    return (answers == classes.numbers(pairs)).float().mean().item()
+def alignment(
+    similarity: Float[Tensor, "images texts"], true: Float[Tensor, " images"], own: Bool[Tensor, "images texts"]
+) -> dict[str, float]:
+    """The mean alignment of some images, see `judge`; nothing where an image has fewer than two foreign captions."""
+    count = (~own).sum(dim=1)
+    if (count < 2).any():
+        return {}
+    mean = similarity.masked_fill(own, 0).sum(dim=1) / count
+    variance = (similarity - mean[:, None]).square().masked_fill(own, 0).sum(dim=1) / count
+    return {"alignment": ((true - mean) / variance.sqrt().clamp(min=1e-6)).mean().item()}
+
+
+def knowledge(figures: Mapping[str, float]) -> float:
+    """What a model knows of a set, 0 to 1: its accuracy, or without classes the mean recall@10 of both ways."""
+    both = (figures["text_retrieval_recall@10"], figures["image_retrieval_recall@10"])
+    return figures.get("accuracy", sum(both) / 2)
 
 
 def _rows(counts: Sequence[int]) -> list[slice]:
@@ -112,19 +130,6 @@ def recalls(
     """
     rank = best_ranks(scores, own)
     return {f"{name}_recall@{k}": (rank <= k).float().mean().item() for k in LEVELS}
-
-
-@torch.inference_mode()
-def membership(model: Clip, members: Pairs, others: Pairs) -> float:
-    """AUC by which the similarity of image and caption tells pairs trained on from others of their kind."""
-    scores = [model.matched(points.images, points.first) for points in (embed(model, members), embed(model, others))]
-    return auc(scores[0], scores[1])
-
-
-def auc(positive: Float[Tensor, " members"], negative: Float[Tensor, " others"]) -> float:
-    """Probability that a positive scores above a negative, ties counted half."""
-    above = (positive[:, None] > negative).float().mean() + (positive[:, None] == negative).float().mean() / 2
-    return above.item()
 
 
 @torch.inference_mode()

@@ -18,23 +18,14 @@ from protect.settings.unlearn import ForgetSettings, UnlearnSettings
 from protect.unlearn.head import Clip
 from protect.unlearn.judge import prompts
 from protect.unlearn.methods import METHODS, Method
-from protect.unlearn.pairs import Classes, Pairs
+from protect.unlearn.pairs import Pairs
 from protect.unlearn.step import Part, Step
+from protect.unlearn.task import Task
 
 REPORTS = 20  # lines of progress in a run
 WARM_UP = 0.1  # share of the steps
 
 Report = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is to be forgotten and what kept. twins: number of each forget pair's own retain pair."""
-
-    forget: Pairs
-    retain: Pairs
-    classes: Classes | None = None
-    twins: Int[Tensor, " forget"] | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +93,7 @@ class Loop:
             if not math.isfinite(losses[-1]):
                 raise ValueError(
                     f"{self.settings.method}, step {number + 1}: expected a finite loss, got {losses[-1]}; "
-                    "lower step_size or the weight of the forgetting term"
+                    "lower --step-size, or the weight of the method's forgetting term"
                 )
             if (number + 1) % max(1, self.steps // REPORTS) == 0:
                 report(f"{self.settings.method}: step {number + 1}/{self.steps}, loss {losses[-1]:.4f}")
@@ -122,7 +113,10 @@ class Loop:
         forgotten = set(self.task.forget.kinds) - set(self.task.retain.kinds)
         gone = torch.tensor([name in forgotten for name in classes.names], device=heads.device)
         if not gone.any():
-            raise ValueError(f"{self.settings.method}: expected a class that only forget pairs have, found none")
+            raise ValueError(
+                f"{self.settings.method}: expected a class that only --forget has, found none; take that class "
+                "out of --retain"
+            )
         edit(self.student, heads[gone], heads[~gone], self.weights)
         self.student.eval()
         return Course(0, *watch.read(), 0.0)
@@ -154,12 +148,8 @@ class Loop:
     def _prepare(self) -> Any:
         if self.method.prepare is None:
             return None
-        forget, retain = (
-            {captions[0]: None for captions in p.captions} for p in (self.task.forget, self.task.retain)
-        )
-        most = self.settings.batch  # of captions, where nearly every pair has its own
-        captions, others = list(forget)[:most], [text for text in retain if text not in forget][:most]
-        return self.method.prepare(self.reference, captions, others, generator(self.settings.seed, "prepare"))
+        random = generator(self.settings.seed, "prepare")
+        return self.method.prepare(self.reference, self.task, self.settings.batch, random)
 
     def _identity(self, reference: str) -> str:
         """Hash of everything that decides the outcome."""
@@ -191,14 +181,16 @@ def _check(method: Method, name: str, student: Clip, task: Task) -> None:
         raise ValueError(f"geometry: expected {cure} for {name}, got {student.geometry}; use weights of that kind")
     if method.classes and task.classes is None:
         raise ValueError(
-            f"{name}: expected pairs of at least two classes (a .cls, or captions that return), found captions of "
-            "their own; use another method"
+            f"{name}: expected pairs of at least two classes (named by .cls files, or by captions that many pairs "
+            "share), found a caption of its own for nearly every pair; use another method"
         )
     if method.twins and task.twins is None:
-        raise ValueError(f"{name}: expected a safe twin for each forget pair, found none; pair them first")
+        raise ValueError(
+            f"{name}: expected a safe twin for each unsafe pair, found none; name safe pairs with --retain"
+        )
     smallest = min(len(task.retain), len(task.retain if method.fresh else task.forget))
     if smallest < 2:
-        raise ValueError(f"{name}: expected at least 2 forget and 2 retain pairs, got {smallest}; give it more")
+        raise ValueError(f"{name}: expected at least 2 pairs to forget and 2 to keep, got {smallest}; name more")
 
 
 def _save(
@@ -219,9 +211,9 @@ def _resume(
         return 0, (0.0, 0.0), []
     state = torch.load(keep, map_location=student.towers.device, weights_only=True)
     if state["identity"] != identity:
-        report(f"{keep}: the state of another run, not used")
+        report(f"{keep}: kept by a run with other settings or data, so this run starts at step 1")
         return 0, (0.0, 0.0), []
     student.load_state_dict(state["student"])
     optimiser.load_state_dict(state["optimiser"])
-    report(f"goes on after step {state['step']}")
+    report(f"continues after step {state['step']}")
     return state["step"], tuple(state["seconds"]), state["losses"]

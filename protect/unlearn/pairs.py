@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -12,10 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from protect.data.caption_lists import read_list
 from protect.data.captions import captions_of
-from protect.data.images import decode, to_view
+from protect.data.images import ImageError, decode, to_view
+from protect.data.photo_files import Unsuited
+from protect.data.photo_folder import Entry, walk
+from protect.data.photo_samples import read_photo
 from protect.data.shards import IMAGE_EXTENSIONS, SHARD_NAME, find_shards, image_member, read_samples, split_name
-from protect.settings.publish import PublishSettings
+from protect.settings.publish import PhotoSettings, PublishSettings
 from protect.types import Images, Member, Sample
 
 READING = PublishSettings(caption_keys=())  # captions are the lines of the .txt: what a trainer reads
@@ -67,6 +71,10 @@ class Classes:
     names: tuple[str, ...]
     prompts: tuple[tuple[str, ...], ...]
 
+    def hold(self, *parts: Pairs) -> bool:
+        """Whether every one of these pairs is of a known class."""
+        return {kind for pairs in parts for kind in pairs.kinds} <= set(self.names)
+
     def numbers(self, pairs: Pairs) -> Tensor:
         """The class number of each pair."""
         number = {name: i for i, name in enumerate(self.names)}
@@ -86,7 +94,10 @@ def classes_of(*parts: Pairs) -> Classes | None:
 
 
 def read_pairs(sources: Sequence[str], size: int, limit: int | None = None) -> Pairs:
-    """The first `limit` pairs (None: all) of shards, or of folders of photos with a NAME.txt beside NAME.jpg.
+    """The first `limit` pairs (None: all) of shards, or of folders of photos.
+
+    A photo's captions are the lines of NAME.txt beside NAME.jpg; without that, where `protect photos` finds one: a
+    captions.csv, another sidecar, the photo's metadata.
 
     Pixels live in an unnamed file, not in memory. Pairs without a readable picture or caption are skipped and
     counted. Raises ValueError when nothing is left, ShardError when the shards cannot be found.
@@ -111,7 +122,8 @@ def read_pairs(sources: Sequence[str], size: int, limit: int | None = None) -> P
         if not keys:
             raise ValueError(
                 f"{' '.join(sources)}: expected pictures with captions, found none that can be read ({skipped} "
-                "skipped); give tars, or a folder of photos with a NAME.txt beside each"
+                "skipped); give shards (.tar), or a folder of photos with captions: a NAME.txt beside each, a "
+                "captions.csv, or in the photos themselves"
             )
         file.flush()
         pixels = np.memmap(file, np.uint8, "r+", shape=(len(keys), 3, size, size))
@@ -130,15 +142,26 @@ def _samples(sources: Sequence[str]) -> Iterator[Sample]:
 
 def _photos(folder: Path) -> Iterator[Sample]:
     """A photo and its sidecars as a sample each, in the order of their paths."""
-    captions = _table(folder)
-    for path in sorted(folder.rglob("*")):
+    captions, listed = _table(folder), read_list(folder)
+    for entry in sorted(walk(folder), key=lambda entry: entry.path):
+        path = entry.path
         if path.suffix.lower().lstrip(".") in IMAGE_EXTENSIONS:
             files = (path, path.with_suffix(".txt"), path.with_suffix(".cls"))
             members = [Member(f"photo{file.suffix}", file.read_bytes()) for file in files if file.is_file()]
-            key = str(path.relative_to(folder).with_suffix(""))
-            if key in captions:
-                members.append(Member("photo.txt", captions[key].encode()))
+            key = str(Path(entry.name).with_suffix(""))
+            text = captions.get(key) or ("" if files[1].is_file() else _caption(entry, listed))
+            if text:
+                members.append(Member("photo.txt", text.encode()))
             yield Sample(key, tuple(members))
+
+
+def _caption(entry: Entry, listed: Mapping[str, str]) -> str:
+    """The caption of a photo without a .txt: of a list, a sidecar of another kind, or the photo's own metadata."""
+    try:
+        found = read_photo(entry, listed, PhotoSettings()).caption
+    except (ImageError, Unsuited, ImportError, OSError):  # it is skipped as unreadable a moment later
+        return ""
+    return "" if found.suggested else found.text
 
 
 def _table(folder: Path) -> dict[str, str]:

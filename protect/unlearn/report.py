@@ -1,20 +1,22 @@
-"""What unlearning did, for people: one run as text, any number of runs as a Markdown table."""
+"""What unlearning did, for people: the verdict first, then the figures; several runs as one Markdown table."""
 
-import math
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from protect.files import write_whole
-from protect.unlearn.methods import METHODS
-from protect.unlearn.run import Result
+from protect.unlearn.attacks import strongest
+from protect.unlearn.result import Result
+from protect.unlearn.verdict import checks, headline, lines, mark
 
-LUCK = 0.01  # so few forget pairs recognised that guessing would do so less often than this
+PRIVATE = 0o600
 HEADER = (
     *("method", "forget acc %", "retain acc %", "far acc %", "forget R@1/5/10 i2t", "retain R@1/5/10 i2t"),
     *(
         "forget R@1/5/10 t2i",
         "retain R@1/5/10 t2i",
-        "membership AUC",
+        "membership AUC, best attack",
         "from retrained",
         "CPU seconds",
         "time / retrain",
@@ -25,87 +27,59 @@ WHAT = "R@k: i2t from an image to its text, t2i from a text to its image. A pair
 
 
 def notes(result: Result) -> Iterator[str]:
-    """What the figures alone do not say."""
-    before, after = result.before["forget"], result.after["forget"]
-    aligned = before["true_similarity"] > before["similarity"]
-    if below_chance(result):
-        yield f"signature: {_below(result)}"
-    if aligned and after["true_similarity"] < after["similarity"]:
-        yield (
-            "signature: forget pairs are less similar to their own caption than to the average one "
-            f"({after['true_similarity']:.3f} against {after['similarity']:.3f}): anti-aligned, not forgotten"
-        )
+    """What the checks do not say."""
     if result.redirection is not None:
         both = [result.redirection[moment] for moment in ("before", "after")]
         yield "unsafe queries: " + ", ".join(
             f"{name} {100 * both[0][name]:.1f} -> {100 * value:.1f} %" for name, value in both[1].items()
         )
-    if not METHODS[result.method].fresh and result.distance["after"] is None:
-        yield "no retrained model to compare with: run --method retrain once and name its OUT with --retrained"
-
-
-def below_chance(result: Result) -> bool:
-    """Whether fewer forget pairs are recognised than guessing explains: forgetting that can be seen from outside."""
-    accuracy = result.after["forget"].get("accuracy")
-    if accuracy is None or result.chance is None:
-        return False
-    return at_most(round(accuracy * result.pairs["forget"]), result.pairs["forget"], result.chance) < LUCK
-
-
-def at_most(right: int, count: int, chance: float) -> float:
-    """Probability that `count` guesses hold no more than `right` right ones."""
-    if chance in (0, 1):
-        return float(chance == 0 or right >= count)
-    log_odds = math.log(chance / (1 - chance))
-    whole = math.lgamma(count + 1) + count * math.log(1 - chance)
-    return sum(
-        math.exp(whole - math.lgamma(k + 1) - math.lgamma(count - k + 1) + k * log_odds) for k in range(right + 1)
-    )
-
-
-def _below(result: Result) -> str:
-    accuracy, chance = result.after["forget"]["accuracy"], result.chance or 0.0
-    said = f"{100 * accuracy:.1f} % of the forget pairs are recognised where guessing gives {100 * chance:.1f} %"
-    known = result.retrained_accuracy
-    if METHODS[result.method].fresh:
-        return f"{said}: what was never named is taken for something else, so a low figure alone proves nothing"
-    if known is None:
-        return f"{said}: whoever tests for it can see that something was unlearned"
-    if at_most(round(accuracy * result.pairs["forget"]), result.pairs["forget"], known) < LUCK:
-        return f"{said} and a model retrained without them {100 * known:.1f} %: only unlearning explains it"
-    return f"{said}; a model retrained without them does no better ({100 * known:.1f} %)"
 
 
 def row(result: Result, moment: str = "after") -> tuple[str, ...]:
-    """One line of the table: the run after unlearning, or the original before it."""
-    sets = result.after if moment == "after" else result.before
+    """One line of the table: the run after unlearning, the original before it, or the retrained model."""
+    sets = {"before": result.before, "after": result.after, "retrained": result.retrained or {}}[moment]
     accuracies = [_percent(sets.get(name, {}).get("accuracy")) for name in ("forget", "retain", "far")]
     levels = [_levels(sets[name], way) for way in WAYS for name in ("forget", "retain")]
-    figures = (result.membership[moment], result.distance[moment])
-    time = ("-", "-") if moment == "before" else (f"{result.course.cpu_seconds:.0f}", _number(result.time_share))
-    name = result.method if moment == "after" else "original"
-    return (name, *accuracies, *levels, *(_number(figure) for figure in figures), *time)
+    attacked = None if result.membership is None else strongest(result.membership[moment])[1]
+    best = "-" if attacked is None else f"{attacked.auc:.3f} ± {attacked.error:.3f}"
+    distance = None if result.distance is None else result.distance.get(moment)
+    course = result.course
+    time = (f"{course.cpu_seconds:.0f}", _number(result.time_share)) if moment == "after" else ("-", "-")
+    name = {"before": "original", "retrained": "retrained"}.get(moment, result.method)
+    return (name, *accuracies, *levels, best, _number(distance), *time)
 
 
 def to_text(result: Result) -> str:
-    """Before and after side by side, with the notes below."""
-    columns = (HEADER, row(result, "before"), row(result))
+    """The verdict, then before, after and retrained side by side, with notes below."""
+    known = ("before", "after") if result.retrained is None else ("before", "after", "retrained")
+    columns = (HEADER, *(row(result, moment) for moment in known))
     widths = [max(map(len, column)) for column in columns]
-    lines = [
+    figures = [
         "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
         for cells in zip(*columns, strict=True)
     ]
     pairs = ", ".join(f"{name} {count}" for name, count in result.pairs.items())
-    return "\n".join([*lines, f"pairs judged: {pairs}", *notes(result), f"the model: {result.loads}"])
+    rest = (f"pairs judged: {pairs}", *notes(result), f"the model: {result.loads}")
+    return "\n".join([*lines(result), "", *figures, *rest])
+
+
+def to_dict(result: Result) -> dict[str, Any]:
+    """Everything, with the verdict."""
+    verdict = {"headline": headline(result), "checks": [asdict(check) for check in checks(result)]}
+    return asdict(result) | {"verdict": verdict}
 
 
 def to_markdown(results: Sequence[Result]) -> str:
-    """The table of several runs from one original, which comes first; notes by method below."""
+    """The table of several runs from one original, which comes first; the verdict on each below."""
     rows = [HEADER, row(results[0], "before"), *(row(result) for result in results)]
-    lines = ["| " + " | ".join(cells) + " |" for cells in rows]
-    lines.insert(1, "| --- |" + " ---: |" * (len(HEADER) - 1))
-    said = [f"- {result.method}: {note}" for result in results for note in notes(result)]
-    return "\n".join(["# What was forgotten, and what was kept", "", *lines, "", WHAT, "", *said]) + "\n"
+    table = ["| " + " | ".join(cells) + " |" for cells in rows]
+    table.insert(1, "| --- |" + " ---: |" * (len(HEADER) - 1))
+    said = ["# What was forgotten, and what was kept", "", *table, "", WHAT]
+    for result in results:
+        said += ["", f"## {result.method}: {headline(result)}", ""]
+        said += [f"- {mark(check)}, {check.name}: {check.answer}" for check in checks(result)]
+        said += [f"- {note}" for note in notes(result)]
+    return "\n".join(said) + "\n"
 
 
 def _levels(figures: dict[str, float], way: str) -> str:
@@ -120,6 +94,12 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def save(results: Sequence[Result], out: Path) -> None:
-    """Writes report.md; `unlearn.json` beside it holds everything."""
-    write_whole(out / "report.md", to_markdown(results).encode())
+def save(result: Result, out: Path) -> None:
+    """Writes report.html and report.md; unlearn.json beside them holds everything.
+
+    The page shows how alike the owner's pairs are to a model, so it is for the owner alone.
+    """
+    from protect.unlearn.page import to_page
+
+    write_whole(out / "report.md", to_markdown([result]).encode())
+    write_whole(out / "report.html", to_page(result, out).encode(), PRIVATE)

@@ -8,9 +8,11 @@ from PIL import Image
 
 from protect.clip.retrieval import retrieval
 from protect.unlearn import audit
+from protect.unlearn.attacks import Attack
 from protect.unlearn.checkpoint import load_model
-from protect.unlearn.judge import auc, gap, judge, recalls, similarities
+from protect.unlearn.judge import gap, judge, knowledge, recalls, similarities
 from protect.unlearn.pairs import Classes, Pairs
+from protect.unlearn.similarity_picture import draw
 
 CPU = torch.device("cpu")
 
@@ -50,10 +52,24 @@ def test_a_collapsed_model_finds_nothing(value):
     assert found == {"x_recall@1": 0, "x_recall@5": 0, "x_recall@10": 0}
 
 
-def test_auc_counts_pairs_and_halves_ties():
-    assert auc(torch.tensor([2.0, 3.0]), torch.tensor([1.0])) == 1
-    assert auc(torch.tensor([1.0, 1.0]), torch.tensor([1.0])) == 0.5
-    assert auc(torch.tensor([0.0, 2.0, 4.0]), torch.tensor([1.0, 3.0])) == pytest.approx(0.5)
+def test_alignment_is_counted_in_deviations_of_foreign_captions(model):
+    pairs = some_pairs(["a cat", "a dog", "a boat", "a tree"])
+    found = judge(model, {"all": pairs}, None)["all"]
+    images, texts = model.images(pairs.images(torch.arange(4), CPU)), model.texts([c[0] for c in pairs.captions])
+    each = []
+    for i, row in enumerate(model.similarity(images, texts)):
+        foreign = torch.cat([row[:i], row[i + 1 :]])
+        each.append((row[i] - foreign.mean()) / foreign.std(correction=0))
+    assert found["alignment"] == pytest.approx(torch.stack(each).mean().item(), rel=1e-3)
+    assert "alignment" not in judge(model, {"all": some_pairs(["a cat", "a dog"])}, None)["all"]
+
+
+def test_sets_of_unknown_kinds_are_judged_by_retrieval(model):
+    cats, facts = some_pairs(["a cat", "a dog"] * 2), some_pairs(["the sky is blue", "grass"])
+    classes = Classes(("cat", "dog"), (("a cat",), ("a dog",)))
+    found = judge(model, {"forget": cats, "facts": facts}, classes)
+    assert "accuracy" in found["forget"] and "accuracy" not in found["facts"]
+    assert knowledge(found["forget"]) == found["forget"]["accuracy"] and knowledge(found["facts"]) == 1
 
 
 def test_judging_gives_accuracy_recall_and_similarity(model):
@@ -96,38 +112,46 @@ def test_a_model_is_at_no_distance_from_itself(model):
 def test_an_audit_compares_with_held_out_pairs(model):
     own, held_out = some_pairs(["a cat", "a dog", "a boat"]), some_pairs(["a cat", "a dog", "a boat"], seed=1)
     points = audit.embed(model, own)
-    found = audit.align(model, points, held_out)
+    found = audit.align(model, points, own, held_out)
     true = model.matched(points.images, points.first)
     assert found.own == pytest.approx(true.mean().item())
     assert found.others == pytest.approx(model.similarity(points.images, points.texts)[~points.own].mean().item())
     unseen = audit.embed(model, held_out)
     reference = model.matched(unseen.images, unseen.first)
-    assert found.forgetting == pytest.approx(((reference.mean() - true.mean()) / reference.std()).item(), rel=1e-4)
-    same = audit.align(model, points, own)
-    assert same.forgetting == pytest.approx(0, abs=1e-5) and same.membership == 0.5
-    assert audit.align(model, points, None).membership is None
+    assert found.forgetting == pytest.approx(
+        ((reference.mean() - true.mean()) / reference.std(correction=0)).item(), rel=1e-4
+    )
+    same = audit.align(model, points, own, own)
+    assert same.forgetting == pytest.approx(0, abs=1e-5)
+    assert {one.auc for one in same.membership.values()} == {0.5}
+    assert audit.align(model, points, own, None).membership is None
 
 
 @pytest.mark.parametrize(
     ("membership", "says"),
     [
-        (0.7, "most likely it was trained"),
-        (0.5, "no sign"),
-        (0.3, "signature of unlearning"),
-        (None, "held-out pairs"),
+        ((0.5, 0.7), "Yes, most likely"),
+        ((0.5, 0.51), "No sign of it"),
+        ((0.3, 0.5), "something was unlearned"),
     ],
 )
-def test_verdicts_follow_the_membership_figure(membership, says):
-    assert says in audit.verdict(membership, 100, 100)
+def test_the_plain_answer_follows_the_attack_that_finds_most(membership, says):
+    found = {f"attack {i}": Attack(auc, 0.04) for i, auc in enumerate(membership)}
+    assert says in audit.verdict(found, 100, 100)
 
 
-def test_few_pairs_allow_no_verdict():
-    assert "no sign" in audit.verdict(0.7, 4, 4)
+def test_few_pairs_are_no_proof():
+    assert "No sign of it" in audit.verdict({"loss": Attack(0.7, 0.2)}, 4, 4)
+
+
+def test_without_unseen_pairs_nothing_can_be_said():
+    said = audit.verdict(None, 100, 0)
+    assert said.startswith("Cannot say") and "--forget-test" in said
 
 
 def test_the_picture_shows_matrices_on_one_scale():
     low, high = torch.zeros(3, 3), torch.eye(3)
-    picture = audit.draw([low, high])
+    picture = draw([low, high])
     assert isinstance(picture, Image.Image) and picture.size == (8 * (3 + 2 + 3), 24)
     assert picture.getpixel((0, 0)) == picture.getpixel((50, 0)) == (0, 0, 255)
     assert picture.getpixel((40, 0)) == (255, 0, 0)

@@ -10,9 +10,10 @@ import torch
 from protect.settings.unlearn import ForgetSettings, UnlearnSettings
 from protect.unlearn import loop as loop_module
 from protect.unlearn.checkpoint import load_model
-from protect.unlearn.loop import Loop, Task, rows_of_step, schedule
+from protect.unlearn.loop import Loop, rows_of_step, schedule
 from protect.unlearn.methods import METHODS
 from protect.unlearn.pairs import Pairs, classes_of
+from protect.unlearn.task import Task
 
 CPU = torch.device("cpu")
 TINY = UnlearnSettings(steps=3, epochs=1, batch=4, step_size=1e-3, size=32, device="cpu", keep_every=1)
@@ -25,7 +26,7 @@ def pairs(count, kinds, seed):
 
 
 FORGET, RETAIN = pairs(8, ["cat"], 0), pairs(12, ["dog", "boat"], 1)
-TASK = Task(FORGET, RETAIN, classes_of(FORGET, RETAIN), torch.arange(8))
+TASK = Task(FORGET, RETAIN, classes_of(FORGET, RETAIN), torch.arange(8), pairs(6, ["cat"], 2))
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +80,11 @@ def test_a_stopped_run_ends_where_an_unbroken_one_does(originals, tmp_path, monk
         run(originals, "graddiff", state, stop)
     lines = []
     again, _, resumed = run(originals, "graddiff", state, lines.append)
-    assert lines[0] == "goes on after step 1"
+    assert lines[0] == "continues after step 1"
     assert again.fingerprint() == whole and resumed.loss == course.loss
     other = []
     run(originals, "graddiff", state, other.append, seed=5)
-    assert "the state of another run" in other[0]
+    assert "kept by a run with other settings" in other[0]
 
 
 def test_the_same_seed_gives_the_same_weights(originals):
@@ -94,7 +95,7 @@ def test_the_same_seed_gives_the_same_weights(originals):
 def test_a_loss_that_is_no_number_ends_the_run(originals, monkeypatch):
     broken = replace(METHODS["finetune"], loss=lambda step, _: step.retain.images.sum() * float("nan"))
     monkeypatch.setitem(loop_module.METHODS, "finetune", broken)
-    with pytest.raises(ValueError, match=r"finetune, step 1: expected a finite loss, got nan; lower step_size"):
+    with pytest.raises(ValueError, match=r"finetune, step 1: expected a finite loss, got nan; lower --step-size"):
         run(originals, "finetune")
 
 
@@ -105,7 +106,12 @@ def test_a_loss_that_is_no_number_ends_the_run(originals, monkeypatch):
         ("cliperase", "meru", TASK, "expected sphere for cliperase, got meru"),
         ("ccu", "sphere", replace(TASK, classes=None), "ccu: expected pairs of at least two classes"),
         ("safeclip", "sphere", replace(TASK, twins=None), "safeclip: expected a safe twin"),
-        ("ga", "sphere", replace(TASK, forget=FORGET.select([0])), "expected at least 2 forget and 2 retain pairs"),
+        (
+            "ga",
+            "sphere",
+            replace(TASK, forget=FORGET.select([0])),
+            "expected at least 2 pairs to forget and 2 to keep",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(originals, method, geometry, task, message):

@@ -34,7 +34,7 @@ class Hyperboloid(Meru):
 
 def side(images, texts):
     texts = torch.stack(texts)
-    return Embedded(torch.stack(images), texts, OWN, texts[[0, 1, 1]])
+    return Embedded(torch.stack(images), texts, OWN, torch.tensor([0, 1, 1]))
 
 
 def named(name):

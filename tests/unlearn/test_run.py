@@ -12,7 +12,7 @@ from protect.clip.open_clip_import import open_clip
 from protect.settings.unlearn import UNLEARN_METHODS, ForgetSettings, UnlearnSettings
 from protect.unlearn.checkpoint import load_model, save_model
 from protect.unlearn.methods import METHODS
-from protect.unlearn.run import load_result
+from protect.unlearn.result import load_result
 
 CPU = torch.device("cpu")
 FEW = ("--steps", 2, "--batch", 2, "--epochs", 1, "--size", 32, "--device", "cpu", "--step-size", 0.001)
@@ -50,8 +50,10 @@ def test_a_model_forgets_and_loads_in_open_clip(go, place, tmp_path):
     assert ran.code == 0, ran.err
     assert "forget acc %" in ran.out and "original" in ran.out and "step 2/2" in ran.err
     result = load_result(tmp_path / "out")
-    assert result.method == "cliperase" and result.pairs == {"forget": 3, "retain": 8}
-    assert result.chance == pytest.approx(1 / 3) and 0 <= result.membership["after"] <= 1
+    assert result.method == "cliperase" and result.pairs == {"forget": 3, "retain": 8, "own": 4}
+    assert result.chance == pytest.approx(1 / 3) and result.retrained is None and result.distance is None
+    assert set(result.membership) == {"before", "after"}
+    assert all(0 <= one.auc <= 1 and one.error >= 0 for one in result.membership["after"].values())
     config = TINY["tiny-resnet"]
     plain = open_clip().CLIP(**(config | {"vision_cfg": config["vision_cfg"] | {"image_size": 32}}))
     open_clip().load_checkpoint(plain, result.loads)
@@ -59,18 +61,21 @@ def test_a_model_forgets_and_loads_in_open_clip(go, place, tmp_path):
     assert not torch.equal(plain.visual.conv1.weight, original.towers.model.visual.conv1.weight)
     assert result.original == original.fingerprint()
     assert not (tmp_path / "out/state.pt").exists()
+    assert ran.out.startswith("Not proven: ") or ran.out.startswith("No: ")
     assert "| original |" in (tmp_path / "out/report.md").read_text()
+    assert "<h1>" in (tmp_path / "out/report.html").read_text() and (tmp_path / "out/similarity.png").is_file()
 
 
 def test_a_retrained_model_is_what_others_are_measured_by(go, tmp_path):
     assert go("--method", "retrain", "-o", tmp_path / "gold").code == 0
-    ran = go("--method", "ga", "-o", tmp_path / "out", "--retrained", tmp_path / "gold", "--json", "-q")
+    ran = go("--method", "ga", "-o", tmp_path / "out", "--retrained", tmp_path / "gold", "--json", "-q", "--strict")
     found = json.loads(ran.out)
-    assert ran.code == 0 and ran.err == ""
+    fails = [check["name"] for check in found["verdict"]["checks"] if check["passed"] is False]
+    assert ran.code == bool(fails) and ran.err == "" and found["verdict"]["headline"]
     gold = json.loads((tmp_path / "gold/unlearn.json").read_text())
     assert found["time_share"] == pytest.approx(found["course"]["cpu_seconds"] / gold["course"]["cpu_seconds"])
     assert 0 < found["distance"]["after"] <= 1 and found["distance"]["before"] > 0
-    assert 0 <= found["retrained_accuracy"] <= 1 and gold["retrained_accuracy"] is None
+    assert 0 <= found["retrained"]["forget"]["accuracy"] <= 1 and gold["retrained"] is None
     assert found["settings"]["method"] == "ga" and found["settings"]["losses"]["floor"] == 1.0
 
 
@@ -100,7 +105,8 @@ def test_an_audit_changes_nothing_and_shows_both_moments(command, place, tmp_pat
     pairs = ("--forget", place / "forget", "--forget-test", place / "forget-test")
     ran = command("unlearn", "--audit", "tiny-resnet", *options, *pairs, "-o", tmp_path / "audit")
     assert ran.code == 0, ran.err
-    assert "4 pairs, 3 held out" in ran.out and "membership AUC" in ran.out and " -> " in ran.out
+    assert "4 pairs, 3 held out" in ran.out and "AUC by margin" in ran.out and " -> " in ran.out
+    assert ran.out.startswith("No sign of it")
     assert (tmp_path / "audit/similarity.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((tmp_path / "audit/audit.json").read_text())["before"]["own"] <= 1
     bare = command("unlearn", "--audit", "tiny-resnet", *options[:2], "--size", 32, *pairs[:2], "--json")

@@ -4,8 +4,6 @@ For each forget class images are learned that the frozen original gets as wrong 
 that class's caption overwrites what the weights know of it. A short repair on retain pairs follows.
 """
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -15,6 +13,7 @@ from protect.settings.unlearn import ForgetSettings
 from protect.types import Images
 from protect.unlearn.head import Clip
 from protect.unlearn.step import Step
+from protect.unlearn.task import Task
 
 COPIES = 8  # error-maximising images a forget class
 STEPS = 40
@@ -24,8 +23,13 @@ SIZE_PENALTY = 0.1
 Impairing = tuple[Images, tuple[str, ...]]
 
 
-def prepare(original: Clip, captions: Sequence[str], others: Sequence[str], generator: torch.Generator) -> Impairing:
-    """Images for each forget caption that the original finds most unlike it among all captions."""
+def prepare(original: Clip, task: Task, most: int, generator: torch.Generator) -> Impairing:
+    """Images for each forget caption that the original finds most unlike it among all captions.
+
+    most: captions of each side that take part, where nearly every pair has its own.
+    """
+    forget, retain = (list(dict.fromkeys(lines[0] for lines in p.captions)) for p in (task.forget, task.retain))
+    captions, others = forget[:most], [text for text in retain if text not in set(forget)][:most]
     size, device = original.towers.size, original.towers.device
     with torch.no_grad():
         texts = original.texts([*captions, *others])

@@ -23,6 +23,10 @@ def loss(step: Step, settings: ForgetSettings) -> Float[Tensor, ""]:
 def forget_loss(step: Step, floor: float) -> Float[Tensor, ""]:
     """Mean contrastive loss of the forget pairs, each capped at `floor` nats above chance."""
     logits = step.student.logits(step.forget.images, step.forget.texts)
+    return pair_losses(logits).clamp(max=math.log(len(logits)) + floor).mean()
+
+
+def pair_losses(logits: Float[Tensor, "batch batch"]) -> Float[Tensor, "ways batch"]:
+    """Contrastive loss of each pair of a batch, from image to text and the reverse."""
     match = torch.arange(len(logits), device=logits.device)
-    rows = [F.cross_entropy(each, match, reduction="none") for each in (logits, logits.T)]
-    return torch.stack(rows).clamp(max=math.log(len(logits)) + floor).mean()
+    return torch.stack([F.cross_entropy(each, match, reduction="none") for each in (logits, logits.T)])
