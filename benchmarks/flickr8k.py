@@ -138,8 +138,8 @@ def published(arm: str, part: str) -> Path:
 def trained(arm: str, row: str, run: dict[str, Any]) -> dict[str, Any]:
     """One training: R@10 of both directions and mean loss by epoch."""
     use_precision(choose_device("cpu"), "fp32")
-    clean = read_pairs([str(FOLDER / "train")], SIDE)
-    files = read_pairs([str(published(arm, "train-3" if row == "rewritten" else "train"))], SIDE)
+    clean = read_pairs([str(FOLDER / "train")], SIDE, run["pairs"])
+    files = read_pairs([str(published(arm, "train-3" if row == "rewritten" else "train"))], SIDE, run["pairs"])
     test = read_judged([str(FOLDER / "test")], SIDE)
     augment = AUGMENTED.get(row, "openclip")
     settings = VerifySettings(attackers=(run["attacker"],), epochs=run["epochs"], size=SIDE, augment=augment)
