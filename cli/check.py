@@ -7,13 +7,13 @@ import click
 from protect.cli.common import print_json
 from protect.settings.recipe import USUAL_SIZE
 
-THERE = click.Path(exists=True, path_type=Path)
+PLACE = click.Path(path_type=Path)
 
 
 @click.command(short_help="After posting: how much of the protection did the site leave?")
-@click.argument("mine", type=THERE)
-@click.argument("downloaded", type=THERE)
-@click.option("--original", type=THERE, help="the original of MINE, or the folder of originals; it measures best")
+@click.argument("mine", type=PLACE)
+@click.argument("downloaded", type=PLACE)
+@click.option("--original", type=PLACE, help="the original of MINE, or the folder of originals; it measures best")
 @click.option("--caption", help="the text that stands beside the photo on the site")
 @click.option("--seed", type=click.IntRange(0), help="the key of the run, where it was given with --seed")
 @click.option("--size", type=click.IntRange(32), default=USUAL_SIZE, show_default=True, help="training size, pixels")

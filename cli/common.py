@@ -48,6 +48,19 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
     ctx.default_map = {**(ctx.default_map or {}), **values}
 
 
+def receipt_options(command: Any) -> Any:
+    """Adds --receipt and --receipt-share."""
+    share = click.option(
+        "--receipt-share", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True,
+        help="share of the pictures that have a twin in the receipt",
+    )  # fmt: skip
+    folder = click.option(
+        "--receipt", type=click.Path(path_type=Path, file_okay=False),
+        help="private folder for a receipt: twins kept back, by which `protect audit` finds out who trained on OUT",
+    )  # fmt: skip
+    return folder(share(command))
+
+
 class Reporter:
     """Progress on stderr: a bar on a terminal, else one line for every event; silent with -q."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from protect.cli.common import Reporter, print_json, shows_bar
+from protect.cli.common import Reporter, print_json, receipt_options, shows_bar
 from protect.cli.options import Grouped, build, refuse_beside, settings_options
 from protect.settings.publish import PhotoSettings
 
@@ -19,13 +19,14 @@ from protect.settings.publish import PhotoSettings
 @click.option("--device", default="auto", show_default=True, help="where models run: auto, cpu, cuda, cuda:N or mps")
 @click.option("--jobs", type=click.IntRange(1), help="processes that work at once  [default: one a core]")
 @settings_options(PhotoSettings)
+@receipt_options
 @click.option("--emit-web", is_flag=True, help="write opt-out files for those who host their own pages")
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
 @click.option("-q", "--quiet", is_flag=True, help="no line for each file")
 @click.pass_context
 def photos(
     ctx: click.Context, source: Path, out: Path, protector: Path | None, dry_run: bool, device: str, jobs: int | None,
-    emit_web: bool, as_json: bool, quiet: bool, **values: Any,
+    receipt: Path | None, receipt_share: float, emit_web: bool, as_json: bool, quiet: bool, **values: Any,
 ) -> int:  # fmt: skip
     """Protect every photo below DIR and write it under the same name below OUT; DIR is never changed.
 
@@ -42,9 +43,12 @@ def photos(
     from protect.jobs.photos.opt_out import write_web
     from protect.jobs.photos.run import protect_photos
     from protect.jobs.photos.summary import estimate, status_line, summary
+    from protect.jobs.receipt.making import receipt_of_photos, with_twins
     from protect.methods.protector import Protector
 
     job = make_job(source, out, settings, Protector.load(protector, device) if protector else None, dry_run)
+    if receipt and not dry_run:
+        job = with_twins(job, receipt, receipt_share)
     if dry_run:
         about = estimate(job, jobs)
         print_json(about) if as_json else click.echo(about["text"])
@@ -55,6 +59,8 @@ def photos(
             reporter.advance("" if reporter.bar and record.status == "protected" else status_line(record, fresh))
 
         records = list(protect_photos(job, report, jobs).values())
+    if receipt:
+        receipt_of_photos(job, {record.name: record for record in records}, receipt)
     if emit_web:
         write_web(out)
     total = summary(out, records)

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from protect.cli.common import Reporter, preset_options, print_json
+from protect.cli.common import Reporter, preset_options, print_json, receipt_options
 from protect.cli.options import (
     Grouped,
     build,
@@ -25,6 +25,7 @@ from protect.settings.publish import PublishSettings
 @click.option("--dry-run", is_flag=True, help="say what would be done and how long it would take")
 @click.option("--force", is_flag=True, help="protect input that this tool has protected already")
 @click.option("--device", default="auto", show_default=True, help="where models run: auto, cpu, cuda, cuda:N or mps")
+@receipt_options
 @preset_options
 @recipe_options
 @settings_options(PublishSettings, group="How files are written", first=("urls", "others", "on_error", "mask"))
@@ -33,7 +34,7 @@ from protect.settings.publish import PublishSettings
 @click.pass_context
 def shards(
     ctx: click.Context, sources: tuple[str, ...], out: Path, protector: Path | None, dry_run: bool, force: bool,
-    device: str, as_json: bool, quiet: bool, **values: Any,
+    device: str, receipt: Path | None, receipt_share: float, as_json: bool, quiet: bool, **values: Any,
 ) -> int:  # fmt: skip
     """Protect the shards IN (folders, tars or ranges such as 'in/{00000..00007}.tar') and write them to OUT."""
     if protector:
@@ -41,6 +42,7 @@ def shards(
     recipe, publish = build_recipe(values, ctx), build(PublishSettings, values)
     from protect.jobs.estimate import estimate
     from protect.jobs.plan import make_plan
+    from protect.jobs.receipt.making import protect_with_receipt
     from protect.jobs.shards import protect_shards
     from protect.jobs.summary import summary
     from protect.methods.protector import Protector
@@ -52,7 +54,10 @@ def shards(
         print_json(about) if as_json else click.echo(about["text"])
         return 0
     with Reporter(len(plan.shards), quiet) as report:
-        results = protect_shards(plan, recipe, given, report, device)
+        if receipt:
+            results = protect_with_receipt(plan, recipe, given, report, device, receipt, receipt_share)
+        else:
+            results = protect_shards(plan, recipe, given, report, device)
     total = summary(plan, results)
     print_json(total) if as_json else click.echo(total["text"])
     bad = ("failed_to_protect", "broken_shards", "triggers_cut", "leaks")

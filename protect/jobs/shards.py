@@ -46,7 +46,7 @@ def protect_shards(
         raise PlanError("torchrun: expected --protector (several processes cannot fit one); run `protect fit` first")
     plan.make_folders()
     _claim(plan, recipe, protector)
-    protector = protector or _own_protector(plan, recipe, device, report)
+    protector = protector or own_protector(plan, recipe, device, report)
     identity = plan.identity(protector.hash)
     mine = plan.shards[rank::world]
     done: dict[Path, dict[str, Any] | None] = {}
@@ -101,7 +101,8 @@ def finished(plan: Plan, shard: Path, identity: str) -> dict[str, Any] | None:
     return None
 
 
-def _own_protector(plan: Plan, recipe: Recipe, device: str, report: Report) -> Protector:
+def own_protector(plan: Plan, recipe: Recipe, device: str, report: Report) -> Protector:
+    """The protector among the run's private files, fitted on the input at the first call."""
     folder = plan.private / PROTECTOR
     if folder.exists():
         return Protector.load(folder, device)

@@ -52,6 +52,9 @@ def check_all(
     `original` is the original of a file, or the folder that has those of a folder under the same names. A photo that
     no protected one belongs to comes out with the likeness of the nearest one.
     """
+    for place in filter(None, (mine, downloaded, original)):
+        if not place.exists():
+            raise ValueError(f"{place}: expected a photo or a folder of photos, found nothing; check the name")
     run = Run.of(mine, seed)
     if mine.is_file() and downloaded.is_file():
         yield _guarded(downloaded, lambda: check_pair(mine, downloaded, run, original, caption, size, max_pixels))

@@ -131,6 +131,11 @@ def test_a_folder_without_photos_is_refused(protected, tmp_path):
         list(check_all(tmp_path, protected))
 
 
+def test_a_place_that_is_not_there_is_refused(command, protected):
+    ran = command("check", protected, protected / "nothing.jpg")
+    assert ran.code == 2 and "found nothing; check the name" in ran.err
+
+
 def test_a_verdict_is_that_of_the_nearest_rows():
     rows = {row.name: row for row in measured_rows()}
     assert outlook(rows["words removed"].noise, 0.0).retained == rows["words removed"].retained
