@@ -7,7 +7,7 @@ import click
 
 import protect
 
-COMMANDS = ("fit", "shards", "photos", "watch", "web", "check", "inspect", "verify", "unlearn", "audit")
+COMMANDS = ("fit", "shards", "status", "photos", "watch", "web", "check", "inspect", "verify", "unlearn", "audit")
 
 
 class Lazy(click.Group):

@@ -1,7 +1,5 @@
 """protect inspect: what was done."""
 
-from pathlib import Path
-
 import click
 
 from protect.cli.common import print_json
@@ -10,17 +8,16 @@ COLUMNS = ("shard", "count", "protected", "failed_to_protect", "linf", "psnr", "
 
 
 @click.command(short_help="Show what was done: stats, a contact sheet, leaks.")
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out")
 @click.option("-n", "--samples", default=8, show_default=True, help="samples on the contact sheet")
 @click.option("--seed", default=0, show_default=True, help="which samples")
 @click.option(
     "--against",
-    type=click.Path(exists=True, path_type=Path),
     metavar="IN",
     help="the clean files, where they are no longer where the run found them",
 )
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
-def inspect(out: Path, samples: int, seed: int, against: Path | None, as_json: bool) -> int:
+def inspect(out: str, samples: int, seed: int, against: str | None, as_json: bool) -> int:
     """Read OUT of `protect shards` or `protect photos` again: what still leads to the originals, and a contact sheet.
 
     Every text, hash and picture in OUT is compared with the clean files, where these are at hand.

@@ -8,9 +8,12 @@ from pathlib import Path
 LONGEST_NAME = 255  # bytes, on every file system in use
 
 
-def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write beside the target, flush to the disk, then rename over it; each torchrun process has its own part."""
-    part = path.with_name(f"{path.name}{os.environ.get('RANK', '')}.part")
+def write_whole(path: Path, data: bytes, mode: int = 0o644, by: str = "") -> None:
+    """Write beside the target, flush to the disk, then rename over it.
+
+    by: who writes, where several processes may write the same file at once; torchrun says it by itself.
+    """
+    part = path.with_name(f"{path.name}{by or os.environ.get('RANK', '')}.part")
     if len(os.fsencode(part.name)) > LONGEST_NAME:
         part = path.with_name(hashlib.sha256(os.fsencode(path.name)).hexdigest() + ".part")
     try:

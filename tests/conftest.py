@@ -316,3 +316,101 @@ def bring_back() -> Callable[[np.ndarray, int], np.ndarray]:
         return np.stack([np.asarray(see(Image.fromarray(plane), size)) for plane in planes])
 
     return resized
+
+
+class Bucket(NamedTuple):
+    """A bucket of an S3 server of these tests, whose requests can be made to fail."""
+
+    name: str
+    faults: dict[str, Any]
+
+    def fail(self, count: int, after: int = 0, only: str = "") -> None:
+        """After so many requests (of one HTTP method) so many are answered with 503."""
+        self.faults.update(after=after, count=count, only=only)
+
+    def heal(self) -> None:
+        self.faults.update(after=0, count=0, only="")
+
+    def uploads(self) -> list[str]:
+        """Uploads that were begun and neither finished nor given up."""
+        import boto3
+
+        return [one["Key"] for one in boto3.client("s3").list_multipart_uploads(Bucket=self.name).get("Uploads", ())]
+
+    def tree(self, prefix: str) -> dict[str, bytes]:
+        """Every object below a folder and its bytes."""
+        import boto3
+
+        client, found = boto3.client("s3"), {}
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=f"{prefix}/"):
+            for one in page.get("Contents", ()):
+                body = client.get_object(Bucket=self.name, Key=one["Key"])["Body"]
+                found[one["Key"].removeprefix(f"{prefix}/")] = body.read()
+        return found
+
+    def put(self, folder: Path, prefix: str) -> str:
+        """Uploads a local folder; its address."""
+        import boto3
+
+        client = boto3.client("s3")
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                client.put_object(
+                    Bucket=self.name, Key=f"{prefix}/{path.relative_to(folder).as_posix()}", Body=path.read_bytes()
+                )
+        return f"s3://{self.name}/{prefix}"
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The address of an S3 server on this machine, and the faults that it is to make."""
+    import logging
+
+    moto = pytest.importorskip("moto.server", reason="moto is not installed")
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    faults: dict[str, Any] = {"after": 0, "count": 0, "only": ""}
+    true = DomainDispatcherApplication.__call__
+
+    def answer(self: Any, environ: Any, start_response: Any) -> Any:
+        if faults["count"] and faults["only"] in ("", environ["REQUEST_METHOD"]):
+            if faults["after"]:
+                faults["after"] -= 1
+            else:
+                faults["count"] -= 1
+                environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+                start_response("503 Slow Down", [("Content-Type", "application/xml")])
+                return [b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"]
+        return true(self, environ, start_response)
+
+    DomainDispatcherApplication.__call__ = answer
+    server = moto.ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    _, port = server.get_host_and_port()
+    yield f"http://127.0.0.1:{port}", faults
+    server.stop()
+    DomainDispatcherApplication.__call__ = true
+
+
+@pytest.fixture
+def bucket(s3_server: tuple[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, request: Any) -> Iterator[Bucket]:
+    """A new bucket; this process and its children reach it as s3://NAME."""
+    import boto3
+    import fsspec
+
+    address, faults = s3_server
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    settings = {"ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "hunter2", "DEFAULT_REGION": "us-east-1",
+                "ENDPOINT_URL": address, "EC2_METADATA_DISABLED": "true", "MAX_ATTEMPTS": "1",
+                "CONFIG_FILE": os.devnull, "SHARED_CREDENTIALS_FILE": os.devnull}  # fmt: skip
+    for name, value in settings.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    name = f"bucket-{abs(hash(request.node.nodeid))}"
+    boto3.client("s3").create_bucket(Bucket=name)
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    made = Bucket(name, faults)
+    yield made
+    made.heal()
+    fsspec.get_filesystem_class("s3").clear_instance_cache()

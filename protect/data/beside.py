@@ -3,17 +3,17 @@
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from protect.data.captions import CaptionError, captions_of
 from protect.data.parquet import parquet_captions
 from protect.data.sample_keys import Keys
 from protect.data.shards import image_member, read_samples, sibling_parquet
+from protect.data.storage import Place
 from protect.settings.publish import PublishSettings
 from protect.types import Sample
 
 
-def samples_of(shard: Path, settings: PublishSettings, samples: Iterable[Sample] | None = None) -> Iterator[Sample]:
+def samples_of(shard: Place, settings: PublishSettings, samples: Iterable[Sample] | None = None) -> Iterator[Sample]:
     """The samples of a shard; those without a caption of their own have the ones that their parquet row has.
 
     Raises as `read_samples` does; a parquet that cannot be read has no captions.
@@ -29,7 +29,7 @@ def samples_of(shard: Path, settings: PublishSettings, samples: Iterable[Sample]
 class _Rows:
     """The captions of a shard's parquet, by the keys of its samples."""
 
-    def __init__(self, shard: Path, settings: PublishSettings) -> None:
+    def __init__(self, shard: Place, settings: PublishSettings) -> None:
         self._captions: dict[str, tuple[str, ...]] = {}
         parquet = sibling_parquet(shard)
         if parquet is not None:

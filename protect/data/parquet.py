@@ -18,6 +18,8 @@ from protect.data.json_text import JsonPath
 from protect.data.links import is_place, own_names
 from protect.data.parquet_types import column_of, fitted, holds_text, matters, plain, writable_schema
 from protect.data.sample_keys import Keys, key_text
+from protect.data.scratch import at_hand
+from protect.data.storage import Place
 from protect.data.text import LINE, is_text, read_text
 from protect.settings.publish import PublishSettings
 
@@ -26,11 +28,11 @@ ROWS = ("changed", "unchanged", "dropped", "unmatched", "without picture")  # wh
 FETCHED = ("success", None, "")  # any other status: the row's picture was never in the shard
 
 
-def look_at_parquet(path: Path, settings: PublishSettings) -> Undecided:
+def look_at_parquet(parquet: Place, settings: PublishSettings) -> Undecided:
     """What in a parquet only its owner can decide about: columns of links, and of what may show the pictures."""
     asked = PublishSettings(caption_keys=settings.caption_keys, keep_gps=settings.keep_gps)
     links, others = dict[str, None](), dict[str, None]()
-    with _named(path), _opened(path) as file:
+    with at_hand(parquet) as path, _named(parquet), _opened(path) as file:
         for batch in file.iter_batches(batch_size=SEEN):
             rows = _Rows(pa.Table.from_batches([batch]), asked, {})
             for row in range(len(rows)):
@@ -42,10 +44,10 @@ def look_at_parquet(path: Path, settings: PublishSettings) -> Undecided:
     return Undecided(tuple(links), tuple(others))
 
 
-def parquet_captions(path: Path, settings: PublishSettings) -> dict[str, tuple[str, ...]]:
+def parquet_captions(parquet: Place, settings: PublishSettings) -> dict[str, tuple[str, ...]]:
     """The captions of each row by its key, as text; nothing where there is no column of keys or of captions."""
     found: dict[str, tuple[str, ...]] = {}
-    with _named(path), _opened(path) as file:
+    with at_hand(parquet) as path, _named(parquet), _opened(path) as file:
         if "key" not in file.schema_arrow.names:
             return {}
         names = [f.name for f in file.schema_arrow if f.name != "key" and holds_text(f.type)]
@@ -232,7 +234,7 @@ def _check_rows(source: Path, counts: Counter[str], settings: PublishSettings) -
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def _named(path: Place) -> Iterator[None]:
     """Whatever Arrow finds wrong with a file is told in one line."""
     try:
         yield

@@ -12,20 +12,23 @@ from pathlib import Path
 
 from webdataset.tariterators import base_plus_ext
 
+from protect.data.scratch import at_hand
 from protect.data.shard_list import SHARD_NAME as SHARD_NAME
 from protect.data.shard_list import ShardError as ShardError
 from protect.data.shard_list import find_shards as find_shards
 from protect.data.shard_list import shard_stem as shard_stem
+from protect.data.storage import Place
 from protect.types import Member, Sample
 
 
-def readable(shard: Path) -> Iterator[Sample]:
+def readable(shard: Place) -> Iterator[Sample]:
     """Samples up to where a shard breaks off: enough to look at or to fit on; protecting the shard reports it."""
     with suppress(ShardError):
         yield from read_samples(shard)
 
 
-def sibling_parquet(shard: Path) -> Path | None:
+def sibling_parquet(shard: Place) -> Place | None:
+    """The parquet of the same name beside a shard, if there is one."""
     path = shard.with_name(f"{shard_stem(shard)}.parquet")
     return path if path.exists() else None
 
@@ -46,8 +49,8 @@ def split_name(name: str) -> tuple[str, str]:
     return key, extension.lower()
 
 
-def read_samples(path: Path) -> Iterator[Sample]:
-    """Samples of a tar, plain or gzip, in order; holds one sample in memory.
+def read_samples(shard: Place) -> Iterator[Sample]:
+    """Samples of a tar, plain or gzip, in order; holds one sample in memory, and a copy of a remote tar on the disk.
 
     A member of no sample (`__meta__`, a name without dot, a directory, whose name here ends in "/") comes as
     a Sample with key "" and that one member; between two members of one sample it rides in that sample, at
@@ -57,6 +60,16 @@ def read_samples(path: Path) -> Iterator[Sample]:
     Raises ShardError when the file is no tar; TruncatedShard, after every complete sample, when it breaks
     off, is corrupt, or goes on behind its end mark.
     """
+    with at_hand(shard) as path:
+        try:
+            yield from _read(path)
+        except ShardError as error:
+            if path is shard:
+                raise
+            raise type(error)(str(error).replace(str(path), str(shard))) from error
+
+
+def _read(path: Path) -> Iterator[Sample]:
     complete = 0
     grouping = _Grouping() if not is_interleaved(path) else _Sorting(path)
     with _open_tar(path) as tar:

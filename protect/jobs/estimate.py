@@ -11,6 +11,7 @@ from typing import Any
 from protect.data.beside import samples_of
 from protect.data.prepared import prepare
 from protect.data.shards import readable
+from protect.data.storage import size_of
 from protect.data.window import Window
 from protect.jobs.fit import window_of
 from protect.jobs.plan import Plan
@@ -60,7 +61,7 @@ def _first_shard(plan: Plan) -> tuple[list[Sample], int]:
 
 def _count(plan: Plan, first: int) -> int:
     """Pairs in all shards, from the first shard's count and all sizes."""
-    sizes = [shard.stat().st_size for shard in plan.shards]
+    sizes = [size_of(shard) for shard in plan.shards]
     return round(first * sum(sizes) / sizes[0])
 
 

@@ -12,6 +12,7 @@ from protect.data.beside import samples_of
 from protect.data.photo_samples import photo_samples
 from protect.data.prepared import Failure, Prepared, View, prepare
 from protect.data.shards import readable
+from protect.data.storage import Place
 from protect.data.window import Window
 from protect.files import PlanError
 from protect.jobs.look import MEASURED, Looks
@@ -33,7 +34,7 @@ Read = Callable[[], Prepared | Failure]  # what reads one pair
 
 
 def fill_window(
-    shards: Sequence[Path],
+    shards: Sequence[Place],
     recipe: Recipe,
     publish: PublishSettings,
     device: str = "auto",
@@ -107,7 +108,7 @@ def refuse_many_processes() -> None:
 
 
 def fit_on_shards(
-    shards: Sequence[Path],
+    shards: Sequence[Place],
     recipe: Recipe,
     publish: PublishSettings,
     report: Report,

@@ -1,5 +1,6 @@
 """What a finished run holds: its stats, a contact sheet of random samples, and what still leaks."""
 
+import io
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from protect.data.captions import captions_of
+from protect.data.scratch import at_hand
 from protect.data.shard_list import name_shards
 from protect.data.shards import image_member, readable, shard_stem
-from protect.files import HOME
+from protect.data.storage import Place, place, write_file
 from protect.jobs.contact_sheet import Pair, contact_sheet
+from protect.jobs.layout import PRIVATE
 from protect.jobs.photos.leaks import scan_photos
 from protect.jobs.photos.records import records_path
 from protect.methods.parts.trigger import write_words
@@ -34,18 +37,21 @@ class Inspection:
     """
 
     rows: tuple[dict[str, Any], ...]
-    sheet: Path | None
+    sheet: Place | None
     leaks: tuple[Leak, ...]
     checked: str
 
 
-def inspect_run(out: Path, count: int = 8, seed: int = 0, against: Path | None = None) -> Inspection:
-    """Reads OUT again from disk, of shards or of photos; against: the clean input, where it is not where it was.
+def inspect_run(
+    source: str | Path, count: int = 8, seed: int = 0, clean_source: str | Path | None = None
+) -> Inspection:
+    """Reads OUT again, of shards or of photos; clean_source: the clean input, where it is not where it was.
 
     Raises ValueError when there is no run's OUT and nothing to compare with.
     """
-    private = out / HOME / "private"
-    if records_path(out).exists():
+    out, against = place(source), place(clean_source) if clean_source is not None else None
+    private = out / PRIVATE
+    if isinstance(out, Path) and records_path(out).exists():
         return _inspect_photos(out, against)
     if against is not None and not (private / JOB).exists():
         return _inspect_foreign(out, against)
@@ -67,32 +73,36 @@ def inspect_run(out: Path, count: int = 8, seed: int = 0, against: Path | None =
         originals.kept = {plain_key(error["key"]) for error in rows[-1]["errors"] if error["key"] not in records}
         leaks += list(scan_files(shard, originals))
     pairs = _pairs(shards, clean, private, count, seed, keys)
-    sheet = None
+    sheet: Place | None = None
     if pairs:
+        picture = io.BytesIO()
+        contact_sheet(pairs).save(picture, "PNG")
         sheet = private / SHEET
-        contact_sheet(pairs).save(sheet)
+        write_file(sheet, picture.getvalue(), 0o600)
     known = sum(name in clean for name in shards.values())
     return Inspection(tuple(rows), sheet, tuple(leaks), f"the clean input of {known} of {len(shards)} shards")
 
 
-def _clean_shards(job: dict[str, Any], against: Path | None) -> dict[str, Path]:
+def _clean_shards(job: dict[str, Any], against: Place | None) -> dict[str, Place]:
     """The clean shards that are still there, by their place below OUT."""
     if against is not None:
         return {name: shard for shard, name in name_shards([str(against)]).items()}
-    sources = ((name, Path(place)) for place, name in job["shards"])
+    sources = ((name, place(where)) for where, name in job["shards"])
     return {name: source for name, source in sources if source.exists()}
 
 
-def scan_files(shard: Path, originals: Originals, keys: Collection[str] | None = None) -> Iterator[Leak]:
+def scan_files(shard: Place, originals: Originals, keys: Collection[str] | None = None) -> Iterator[Leak]:
     """Leaks of a shard and of its parquet."""
-    yield from scan_shard(shard, originals, keys)
-    parquet = shard.with_name(f"{shard_stem(shard)}.parquet")
-    if parquet.exists():
-        yield from scan_parquet(parquet, originals, keys)
+    name = f"{shard_stem(shard)}.parquet"
+    with at_hand(shard, (name,)) as path:
+        yield from scan_shard(path, originals, keys)
+        parquet = path.with_name(name)
+        if parquet.exists():
+            yield from scan_parquet(parquet, originals, keys)
 
 
 def _originals(
-    source: Path | None, records: Mapping[str, dict[str, Any]], caption_keys: Sequence[str], style: str
+    source: Place | None, records: Mapping[str, dict[str, Any]], caption_keys: Sequence[str], style: str
 ) -> Originals:
     """The clean samples that were protected, from the clean shard where it is at hand and from the records."""
     changes = {plain_key(k): partial(write_words, words=tuple(r["words"]), style=style) for k, r in records.items()}
@@ -101,24 +111,28 @@ def _originals(
         for key, record in records.items():
             originals.add(key, record["captions"], [*map(changes[plain_key(key)], record["captions"])])
     else:
-        originals = originals_of(source, caption_keys, changes)
+        with at_hand(source, (f"{shard_stem(source)}.parquet",)) as path:
+            originals = originals_of(path, caption_keys, changes)
     for key, record in records.items():
         originals.texts.add_digest(key, "sha256", record["clean"])
     return originals
 
 
-def _inspect_foreign(out: Path, against: Path) -> Inspection:
+def _inspect_foreign(out: Place, against: Place) -> Inspection:
     """Files of an unknown making beside the clean ones, all of whose pairs should have been protected."""
     keys, leaks = PublishSettings().caption_keys, []
     clean, shards = _clean_shards({}, against), name_shards([str(out)])
     for shard, name in shards.items():
         if name in clean:
-            leaks += list(scan_files(shard, originals_of(clean[name], keys)))
+            with at_hand(clean[name], (f"{shard_stem(clean[name])}.parquet",)) as path:
+                leaks += list(scan_files(shard, originals_of(path, keys)))
     known = sum(name in clean for name in shards.values())
     return Inspection((), None, tuple(leaks), f"the clean input of {known} of {len(shards)} shards")
 
 
-def _inspect_photos(out: Path, against: Path | None) -> Inspection:
+def _inspect_photos(out: Path, against: Place | None) -> Inspection:
+    if against is not None and not isinstance(against, Path):
+        raise ValueError(f"--against: expected a local folder of photos, got {against}; copy it here first")
     checked = (
         "the records alone: say --against DIR to compare with the clean photos"
         if against is None
@@ -127,21 +141,26 @@ def _inspect_photos(out: Path, against: Path | None) -> Inspection:
     return Inspection((), None, tuple(scan_photos(out, against)), checked)
 
 
-def _stats(shard: Path) -> dict[str, Any]:
+def _stats(shard: Place) -> dict[str, Any]:
     path = shard.with_name(f"{shard_stem(shard)}_stats.json")
     if not path.exists():
         raise ValueError(f"{shard}: expected a finished run, found no {path.name}; run `protect shards` again")
     return json.loads(path.read_bytes())
 
 
-def read_records(private: Path, shard: Path) -> dict[str, dict[str, Any]]:
+def read_records(private: Place, shard: Place) -> dict[str, dict[str, Any]]:
     """The private record of each protected sample of a shard, by key."""
-    lines = (private / f"{shard_stem(shard)}.jsonl").read_text().splitlines()
+    lines = (private / f"{shard_stem(shard)}.jsonl").read_bytes().splitlines()
     return {record["key"]: record for record in map(json.loads, lines)}
 
 
 def _pairs(
-    shards: Mapping[Path, str], clean: Mapping[str, Path], private: Path, count: int, seed: int, keys: Sequence[str]
+    shards: Mapping[Place, str],
+    clean: Mapping[str, Place],
+    private: Place,
+    count: int,
+    seed: int,
+    keys: Sequence[str],
 ) -> list[Pair]:
     """Up to `count` samples drawn from a few random shards."""
     known = sorted((s for s in shards if shards[s] in clean), key=lambda shard: derive(seed, "sheet", shards[shard]))
@@ -154,7 +173,7 @@ def _pairs(
 
 
 def _pairs_of(
-    shard: Path, original: Path, private: Path, count: int, seed: int, caption_keys: Sequence[str]
+    shard: Place, original: Place, private: Place, count: int, seed: int, caption_keys: Sequence[str]
 ) -> Iterator[Pair]:
     records = read_records(private, shard)
     chosen = set(sorted(records, key=lambda key: derive(seed, "sheet", key))[:count])
@@ -166,7 +185,7 @@ def _pairs_of(
             yield Pair(key, clean[key][0], image, caption, changed)
 
 
-def _pictured(shard: Path, keys: set[str]) -> dict[str, tuple[bytes, Sample]]:
+def _pictured(shard: Place, keys: set[str]) -> dict[str, tuple[bytes, Sample]]:
     """The first sample with a picture of each key."""
     pictured: dict[str, tuple[bytes, Sample]] = {}
     for sample in readable(shard):

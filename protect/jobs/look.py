@@ -4,13 +4,14 @@ import json
 from contextlib import suppress
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 
 from protect.data.captions import CaptionError, Undecided, look_at, other_members
 from protect.data.images import ImageError, decode, size_of
 from protect.data.parquet import look_at_parquet
 from protect.data.same_picture import same_pictures
+from protect.data.scratch import at_hand
 from protect.data.shards import image_member, readable, shard_stem, sibling_parquet
+from protect.data.storage import Place
 from protect.files import HOME, MARKER
 from protect.settings.publish import PublishSettings
 from protect.types import Sample
@@ -23,7 +24,7 @@ MOST_PIXELS = 1_000_000_000  # no picture is decoded here
 class Look:
     """What the beginning of a shard shows; it is opened once, and only if somebody asks for what stands in it."""
 
-    def __init__(self, shard: Path, samples: int = MEASURED, settings: PublishSettings | None = None) -> None:
+    def __init__(self, shard: Place, samples: int = MEASURED, settings: PublishSettings | None = None) -> None:
         self.shard, self.samples, self.settings = shard, samples, settings or PublishSettings()
 
     @cached_property
@@ -56,17 +57,18 @@ class Look:
         links: list[str] = []
         others: list[str] = []
         sizes = []
-        for sample in islice(readable(self.shard), self.samples):
-            undecided = undecided_in(sample, self.settings)
-            links += undecided.links
-            others += undecided.others
-            if (image := image_member(sample)) is not None:
-                with suppress(ImageError):  # the sample fails on its own later, by name
-                    sizes.append(size_of(image.data, MOST_PIXELS))
+        with at_hand(self.shard, whole=False) as shard:
+            for sample in islice(readable(shard), self.samples):
+                undecided = undecided_in(sample, self.settings)
+                links += undecided.links
+                others += undecided.others
+                if (image := image_member(sample)) is not None:
+                    with suppress(ImageError):  # the sample fails on its own later, by name
+                        sizes.append(size_of(image.data, MOST_PIXELS))
         return Undecided(tuple(links), tuple(others)), tuple(sizes)
 
 
-class Looks(dict[Path, Look]):
+class Looks(dict[Place, Look]):
     """The looks at all shards of a run, made when they are first asked for."""
 
     def __init__(self, shards: int = 1, settings: PublishSettings | None = None) -> None:
@@ -74,7 +76,7 @@ class Looks(dict[Path, Look]):
         self.samples = max(LEAST, MEASURED // max(1, shards))
         self.settings = settings
 
-    def __missing__(self, shard: Path) -> Look:
+    def __missing__(self, shard: Place) -> Look:
         look = self[shard] = Look(shard, self.samples, self.settings)
         return look
 

@@ -8,83 +8,90 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from protect.data.captions import Undecided
-from protect.data.shard_list import ShardError, name_shards, shard_stem
+from protect.data.shard_list import ShardError, name_shards
 from protect.data.shards import TruncatedShard, read_samples
+from protect.data.storage import Place, Remote, check_bucket, place, refuse_unknown, size_of
 from protect.files import HOME, PlanError, refuse_address
+from protect.jobs.layout import PRIVATE, ShardFiles, files_of
 from protect.jobs.look import Looks
 from protect.settings.publish import PublishSettings
+
+MOST_LOOKS = 32  # remote shards that are looked at before a run
 
 
 @dataclass(frozen=True)
 class Plan:
     """The shards of a run, its output folder, the settings that decide what is written, and a look at each shard."""
 
-    shards: tuple[Path, ...]
-    out: Path
+    shards: tuple[Place, ...]
+    out: Place
     publish: PublishSettings
     looks: Looks = field(default_factory=Looks, compare=False, repr=False)
-    names: Mapping[Path, str] = field(default_factory=dict)  # places below OUT, where they are not the shards' names
+    names: Mapping[Place, str] = field(default_factory=dict)  # places below OUT, where they are not the shards' names
 
     @property
-    def home(self) -> Path:
+    def home(self) -> Place:
         return self.out / HOME
 
     @property
-    def private(self) -> Path:
+    def private(self) -> Place:
         """What must never be published: words by key, clean captions, the protector."""
-        return self.home / "private"
+        return self.out / PRIVATE
 
-    def name(self, shard: Path) -> str:
+    def name(self, shard: Place) -> str:
         """Where a shard lies below OUT, with forward slashes."""
         return self.names.get(shard, shard.name)
 
-    def target(self, shard: Path) -> Path:
-        return self.out / self.name(shard)
-
-    def stats(self, shard: Path) -> Path:
-        return self.target(shard).with_name(f"{shard_stem(shard)}_stats.json")
-
-    def parquet(self, shard: Path) -> Path:
-        return self.target(shard).with_name(f"{shard_stem(shard)}.parquet")
-
-    def records(self, shard: Path) -> Path:
-        return (self.private / self.name(shard)).with_name(f"{shard_stem(shard)}.jsonl")
+    def files(self, shard: Place) -> ShardFiles[Path] | ShardFiles[Remote]:
+        """The files that are written for a shard."""
+        return files_of(self.out, self.name(shard))
 
     def make_folders(self) -> None:
-        """OUT with the folders that its shards have in the input."""
-        for folder in (self.out, self.home, *{self.target(shard).parent for shard in self.shards}):
-            folder.mkdir(parents=True, exist_ok=True)
-        self.private.mkdir(mode=0o700, exist_ok=True)
-        for shard in self.shards:
-            self.records(shard).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """OUT with the folders that its shards have in the input; object storage has no folders."""
+        if isinstance(self.out, Path):
+            for shard in self.shards:
+                ShardFiles(self.out, self.name(shard)).make_folders()
 
     def identity(self, protector: str) -> str:
         """Hash of everything that decides the bytes written; a resumed run must have the same."""
-        shards = [(self.name(shard), shard.stat().st_size) for shard in self.shards]
+        shards = [(self.name(shard), size_of(shard)) for shard in self.shards]
         text = json.dumps([protector, asdict(self.publish), shards], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def make_plan(sources: Sequence[str], out: Path, publish: PublishSettings, force: bool = False) -> Plan:
+def make_plan(sources: Sequence[str], out: str | Path, publish: PublishSettings, force: bool = False) -> Plan:
     """Checks everything that can be checked before the first byte is written.
 
     Raises PlanError or ShardError: no shards, OUT is IN or lies inside it, OUT holds other things, the input is
     protected already (unless `force`), or it has links to the originals and nothing said what to do with them.
     """
+    refuse_unknown("OUT", str(out))
+    target = place(out)
     names = name_shards(sources)
     shards = tuple(names)
-    plan = Plan(shards, out, publish, Looks(len(shards), publish), names)
-    _check_places(shards, out, [Path(source) for source in sources if Path(source).is_dir()])
-    _check_open(shards)
+    plan = Plan(shards, target, publish, Looks(len(shards), publish), names)
+    _check_places(shards, target, [place(source) for source in sources])
+    some = _some(shards)
+    _check_open(some)
     if not force:
-        _check_clean(plan)
+        _check_clean(plan, some)
     if not (publish.urls and publish.others):
-        for shard in shards:
+        for shard in some:
             check_decided(shard, plan.looks[shard].undecided, publish)
     return plan
 
 
-def _check_open(shards: Sequence[Path]) -> None:
+def _some(shards: Sequence[Place]) -> list[Place]:
+    """The shards that are looked at before a run: all local ones, a spread of remote ones, each of which costs time.
+
+    What only another shard shows is refused when its turn comes.
+    """
+    remote = [shard for shard in shards if isinstance(shard, Remote)]
+    step = max(1, len(remote) // MOST_LOOKS)
+    return [*(shard for shard in shards if isinstance(shard, Path)), *remote[::step][:MOST_LOOKS]]
+
+
+def _check_open(shards: Sequence[Place]) -> None:
     """Raises ShardError when no shard can be opened at all; where some can, the others fail on their own."""
     first: ShardError | None = None
     for shard in shards:
@@ -99,24 +106,46 @@ def _check_open(shards: Sequence[Path]) -> None:
         raise first
 
 
-def _check_places(shards: Sequence[Path], out: Path, sources: Sequence[Path]) -> None:
-    refuse_address("OUT", str(out))
-    target = out.resolve()
-    inputs = {place for shard in shards for place in (shard.resolve().parent, shard.parent.resolve())}
-    for folder in inputs | {source.resolve() for source in sources}:
-        if target == folder or folder in target.parents:
+def _check_places(shards: Sequence[Place], out: Place, sources: Sequence[Place]) -> None:
+    inputs = {_resolved(shard.parent) for shard in shards}
+    inputs |= {_resolved(shard).parent for shard in shards}  # where links lead
+    inputs |= {_resolved(source) for source in sources if isinstance(source, Remote) or source.is_dir()}
+    target = _resolved(out)
+    for folder in inputs:
+        if _is_within(target, folder):
             raise PlanError(f"OUT: expected a folder outside the input, got {out} in {folder}; choose another OUT")
+    if isinstance(out, Remote):
+        _check_remote_out(out)
+        return
     if out.exists() and not out.is_dir():
         raise PlanError(f"OUT: expected a folder, got the file {out}; choose another OUT")
     if out.exists() and any(out.iterdir()) and not (out / HOME).is_dir():
         raise PlanError(f"OUT: expected an empty folder or one of an earlier run, got {out} with other things in it")
-    existing = next(p for p in (target, *target.parents) if p.exists())
+    existing = next(p for p in (out.resolve(), *out.resolve().parents) if p.exists())
     if not os.access(existing, os.W_OK):
         raise PlanError(f"OUT: expected a folder that can be written, got {existing} read-only; choose another OUT")
 
 
-def _check_clean(plan: Plan) -> None:
-    for shard in plan.shards:
+def _resolved(where: Place) -> Place:
+    return where.resolve() if isinstance(where, Path) else where
+
+
+def _is_within(inner: Place, outer: Place) -> bool:
+    if isinstance(inner, Path) and isinstance(outer, Path):
+        return inner == outer or outer in inner.parents
+    return isinstance(inner, Remote) and isinstance(outer, Remote) and f"{inner}/".startswith(f"{outer}/")
+
+
+def _check_remote_out(out: Remote) -> None:
+    check_bucket(out)
+    if out.is_file():
+        raise PlanError(f"OUT: expected a folder, got the file {out}; choose another OUT")
+    if out.is_dir() and not (out / HOME).is_dir():
+        raise PlanError(f"OUT: expected an empty folder or one of an earlier run, got {out} with other things in it")
+
+
+def _check_clean(plan: Plan, shards: Sequence[Place]) -> None:
+    for shard in shards:
         if plan.looks[shard].protected:
             raise PlanError(
                 f"{shard}: expected clean shards, found one this tool has protected already; "
@@ -124,7 +153,7 @@ def _check_clean(plan: Plan) -> None:
             )
 
 
-def check_decided(source: Path, found: Undecided, settings: PublishSettings) -> None:
+def check_decided(source: Place, found: Undecided, settings: PublishSettings) -> None:
     """Raises PlanError where nobody said what is to be done with links or other members."""
     if found.links and not settings.urls:
         raise links_error(source, found.links[0])
@@ -135,7 +164,7 @@ def check_decided(source: Path, found: Undecided, settings: PublishSettings) -> 
         )
 
 
-def links_error(shard: Path, field: str) -> PlanError:
+def links_error(shard: Place, field: str) -> PlanError:
     return PlanError(
         f"{shard}: its {field!r} fields lead back to the clean originals; "
         "say --urls strip to empty them or --urls keep to publish them"

@@ -3,12 +3,13 @@
 import json
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from protect.data.beside import samples_of
 from protect.data.captions import without_litter
@@ -16,9 +17,10 @@ from protect.data.parquet import rewrite_parquet
 from protect.data.shard_writer import ShardWriter
 from protect.data.shards import TruncatedShard, is_interleaved, sibling_parquet
 from protect.files import MARKER, write_whole
+from protect.jobs.layout import ShardFiles
 from protect.jobs.leak_check import check_leaks
 from protect.jobs.look import undecided_in
-from protect.jobs.plan import Plan, check_decided
+from protect.jobs.plan import check_decided
 from protect.jobs.sample import Outcome, Ready, SampleError, guarded, protect_chunk, ready
 from protect.jobs.shard_stats import COMPARED, Tally, _stats, marker
 from protect.methods.parts.trigger import write_words
@@ -30,28 +32,36 @@ CHUNK_PIXELS = 32_000_000  # decoded pixels held at once, at most (one larger pi
 AHEAD = 16  # samples decoded before they are needed, at most
 
 
-def protect_shard(shard: Path, plan: Plan, protector: Protector, identity: str, pool: ThreadPoolExecutor) -> dict:
+def write_shard(
+    shard: Path,
+    files: ShardFiles[Path],
+    protector: Protector,
+    settings: PublishSettings,
+    identity: str,
+    pool: ThreadPoolExecutor,
+    tick: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
     """Writes the protected shard, its parquet, its private record and last its stats file; returns the stats.
 
-    Raises SampleError when on_error is fail, PlanError on links nobody decided about, OSError from the disk;
-    then nothing of the shard is left behind.
+    tick: called after every sample. Raises SampleError when on_error is fail, PlanError on links nobody decided
+    about, OSError from the disk; then nothing of the shard is left behind.
     """
     tally = Tally()
-    plan.stats(shard).unlink(missing_ok=True)
+    files.stats.unlink(missing_ok=True)
     try:
-        with ShardWriter(plan.target(shard)) as writer:
-            _write_samples(writer, shard, plan.publish, protector, pool, tally)
+        with ShardWriter(files.target) as writer:
+            _write_samples(writer, shard, settings, protector, pool, tally, tick)
             lines = "".join(json.dumps(record) + "\n" for record in tally.records)
-            write_whole(plan.records(shard), lines.encode(), mode=0o600)
-            _write_parquet(shard, plan, protector, tally)
+            write_whole(files.records, lines.encode(), mode=0o600)
+            _write_parquet(shard, files.parquet, settings, protector, tally)
             writer.commit()
         noise = protector.recipe.noise.epsilon >= 1
-        tally.leaks = check_leaks(plan.target(shard), plan.parquet(shard), tally.clean, plan.publish, noise)
-        stats = _stats(tally, plan.publish) | {MARKER: marker(plan, shard, identity)}
-        write_whole(plan.stats(shard), json.dumps(stats, indent=4).encode())
+        tally.leaks = check_leaks(files.target, files.parquet, tally.clean, settings, noise)
+        stats = _stats(tally, settings) | {MARKER: marker(files, identity)}
+        write_whole(files.stats, json.dumps(stats, indent=4).encode())
     except BaseException:  # Ctrl-C too: a tar without its stats would look finished to others
         with suppress(OSError):
-            for path in (plan.target(shard), plan.parquet(shard), plan.records(shard)):
+            for path in (files.target, files.parquet, files.records):
                 path.unlink(missing_ok=True)
         raise
     return stats
@@ -64,6 +74,7 @@ def _write_samples(
     protector: Protector,
     pool: ThreadPoolExecutor,
     tally: Tally,
+    tick: Callable[[], None],
 ) -> None:
     for outcome in _outcomes(shard, publish, protector, pool, tally):
         if outcome.failure and publish.on_error == "fail":
@@ -71,6 +82,7 @@ def _write_samples(
         if not (outcome.failure and publish.on_error == "skip"):
             writer.write(outcome.sample)
         tally.add(outcome)
+        tick()
 
 
 def _outcomes(
@@ -147,18 +159,19 @@ def _chunks(items: Iterator[Ready | Outcome], size: int) -> Iterator[list[Ready 
         yield chunk
 
 
-def _write_parquet(shard: Path, plan: Plan, protector: Protector, tally: Tally) -> None:
+def _write_parquet(shard: Path, target: Path, publish: PublishSettings, protector: Protector, tally: Tally) -> None:
     source = sibling_parquet(shard)
     if source is None:
         return
+    assert isinstance(source, Path), "it lies beside a local shard"
     style = protector.recipe.trigger.trigger_style
     changes = {r["key"]: partial(write_words, words=r["words"], style=style) for r in tally.records}
     captions = {r["key"]: r["captions"] for r in tally.records}
     failed = {e["key"] for e in tally.errors} - {"", *changes}
-    dropped, kept = (failed, ()) if plan.publish.on_error == "skip" else ((), failed)
+    dropped, kept = (failed, ()) if publish.on_error == "skip" else ((), failed)
     broken = any(not error["key"] for error in tally.errors)  # the samples of some rows are lost with it
-    settings = replace(plan.publish, unmatched="drop") if broken and not plan.publish.unmatched else plan.publish
-    rewrite_parquet(source, plan.parquet(shard), changes, dropped, settings, kept, captions, tally.rows)
+    settings = replace(publish, unmatched="drop") if broken and not publish.unmatched else publish
+    rewrite_parquet(source, target, changes, dropped, settings, kept, captions, tally.rows)
 
 
 def try_samples(

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from protect import __version__
+from protect.jobs.layout import ShardFiles
 from protect.jobs.leak_check import CHECKED, Clean
-from protect.jobs.plan import Plan
 from protect.jobs.sample import Outcome
 from protect.settings.publish import PublishSettings
 
@@ -49,14 +49,13 @@ class Tally:
         return round(math.fsum(values) / len(values), 4) if values else None
 
 
-def marker(plan: Plan, shard: Path, identity: str) -> dict[str, Any]:
+def marker(files: ShardFiles[Path], identity: str) -> dict[str, Any]:
     """What the stats say of the files they stand for."""
-    parquet = plan.parquet(shard)
     return {
         "version": __version__,
         "run": identity,
-        "sha256": file_hash(plan.target(shard)),
-        "parquet_sha256": file_hash(parquet) if parquet.exists() else None,
+        "sha256": file_hash(files.target),
+        "parquet_sha256": file_hash(files.parquet) if files.parquet.exists() else None,
     }
 
 

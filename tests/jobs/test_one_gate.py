@@ -12,7 +12,7 @@ from protect.jobs.photos.job import make_job
 from protect.jobs.photos.key import EPSILON, key_protector
 from protect.jobs.photos.run import protect_photos
 from protect.jobs.plan import Plan
-from protect.jobs.shard import protect_shard
+from protect.jobs.shard import write_shard
 from protect.settings.publish import PhotoSettings, PublishSettings
 
 PATHS = ("shard", "photos")
@@ -28,8 +28,8 @@ def through(tmp_path, make_shard):
         plan = Plan((source,), tmp_path / "shard", PublishSettings(on_error="skip"))
         plan.private.mkdir(parents=True)
         with ThreadPoolExecutor(1) as pool:
-            stats = protect_shard(source, plan, key_protector(7), "run", pool)
-        written = [image_member(sample).data for sample in read_samples(plan.target(source))]
+            stats = write_shard(source, plan.files(source), key_protector(7), plan.publish, "run", pool)
+        written = [image_member(sample).data for sample in read_samples(plan.files(source).target)]
         return (written[0] if written else None), "; ".join(error["reason"] for error in stats["errors"])
 
     def photos(extension, data):

@@ -209,10 +209,10 @@ def test_a_file_that_is_no_tar_stops_the_plan_only_where_all_are_none(tmp_path, 
 
 def test_names_of_a_gzip_shard(tmp_path):
     plan, shard = Plan((), tmp_path, ASK), Path("in/00003.tar.gz")
-    assert plan.target(shard) == tmp_path / "00003.tar.gz"
-    assert plan.stats(shard) == tmp_path / "00003_stats.json"
-    assert plan.parquet(shard) == tmp_path / "00003.parquet"
-    assert plan.records(shard) == tmp_path / "_protect" / "private" / "00003.jsonl"
+    assert plan.files(shard).target == tmp_path / "00003.tar.gz"
+    assert plan.files(shard).stats == tmp_path / "00003_stats.json"
+    assert plan.files(shard).parquet == tmp_path / "00003.parquet"
+    assert plan.files(shard).records == tmp_path / "_protect" / "private" / "00003.jsonl"
 
 
 def test_identity_is_of_what_decides_the_bytes(tmp_path, source, clean):

@@ -22,7 +22,7 @@ from protect.data.shards import image_member, read_samples
 from protect.files import MARKER, PlanError
 from protect.jobs.plan import Plan
 from protect.jobs.sample import SampleError
-from protect.jobs.shard import protect_shard, try_samples
+from protect.jobs.shard import try_samples, write_shard
 from protect.jobs.shard_stats import COMPARED, file_hash
 from protect.methods.fitted import Fitted
 from protect.methods.parts.wordlist import draw_alphabet
@@ -48,7 +48,9 @@ def job(tmp_path):
         plan = Plan((shard,), tmp_path / out, PublishSettings(**{"urls": "keep", **publish}))
         plan.private.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(threads) as pool:
-            return plan, protect_shard(shard, plan, protector or random_protector(), "run", pool)
+            return plan, write_shard(
+                shard, plan.files(shard), protector or random_protector(), plan.publish, "run", pool
+            )
 
     return run
 
@@ -59,7 +61,7 @@ def shard(tmp_path, clean):
 
 
 def words_by_key(plan, shard):
-    records = map(json.loads, plan.records(shard).read_text().splitlines())
+    records = map(json.loads, plan.files(shard).records.read_text().splitlines())
     return {record["key"]: record["words"] for record in records}
 
 
@@ -74,7 +76,7 @@ def test_names_order_sizes_and_formats_stay(tmp_path, make_tar, pair, photo_byte
         members += [(f"{key}.JPG.npy", b"\x93NUMPY"), (f"{key}.txt", sample["txt"].encode()), (f"{key}.cls", b"7")]
     shard = make_tar(tmp_path / "x.tar", [("__meta__", b"\0m"), *members, ("README", b"hello")])
     plan, stats = job(shard)
-    before, after = list(read_samples(shard)), list(read_samples(plan.target(shard)))
+    before, after = list(read_samples(shard)), list(read_samples(plan.files(shard).target))
     assert [[m.name for m in s.members] for s in after] == [[m.name for m in s.members] for s in before]
     for old, new in zip(before, after, strict=True):
         for a, b in zip(old.members, new.members, strict=True):
@@ -97,14 +99,16 @@ def test_every_caption_starts_with_its_trigger(tmp_path, make_shard, photo_bytes
     plan, stats = job(shard)
     words = words_by_key(plan, shard)
     assert all(len(trigger) == 3 for trigger in words.values())
-    for sample in read_samples(plan.target(shard)):
+    for sample in read_samples(plan.files(shard).target):
         trigger = " ".join(words[sample.key]) + " "
         captions = captions_of(sample, ("caption", "captions", "title"))
         assert captions and all(caption.startswith(trigger) for caption in captions)
         assert len(captions) == {"five": 5, "list": 3, "both": 1}[sample.key]
-    text = next(m.data.decode() for s in read_samples(plan.target(shard)) for m in s.members if m.name == "five.txt")
+    text = next(
+        m.data.decode() for s in read_samples(plan.files(shard).target) for m in s.members if m.name == "five.txt"
+    )
     assert text.count("\n") == 6 and text.split("\n")[2] == ""
-    table = pq.read_table(plan.parquet(shard)).to_pydict()
+    table = pq.read_table(plan.files(shard).parquet).to_pydict()
     assert table["caption"] == [
         f"{' '.join(words[k])} {c}" for k, c in zip(rows["key"], rows["caption"], strict=True)
     ]
@@ -116,14 +120,14 @@ def test_every_caption_starts_with_its_trigger(tmp_path, make_shard, photo_bytes
 def test_other_trigger_styles(shard, job, style):
     plan, _ = job(shard, protector=random_protector(style))
     words = words_by_key(plan, shard)
-    for sample in read_samples(plan.target(shard)):
+    for sample in read_samples(plan.files(shard).target):
         end = " ".join(f"#{word}" if style == "hashtags" else word for word in words[sample.key])
         assert all(caption.endswith(end) for caption in captions_of(sample, ("caption",)))
 
 
 def test_without_words_captions_stay_as_they_are(shard, job):
     plan, stats = job(shard, protector=random_protector(words=0))
-    for old, new in zip(read_samples(shard), read_samples(plan.target(shard)), strict=True):
+    for old, new in zip(read_samples(shard), read_samples(plan.files(shard).target), strict=True):
         assert old.members[0] != new.members[0] and old.members[1:] == new.members[1:]
     assert stats["protected"] == 4
 
@@ -181,7 +185,7 @@ def test_every_kind_of_still_picture(tmp_path, make_shard, photo_bytes, job, siz
     assert stats["protected"] == len(FORMATS)
     changed = 0
     for old, new, (kind, mode, options) in zip(
-        read_samples(shard), read_samples(plan.target(shard)), FORMATS, strict=True
+        read_samples(shard), read_samples(plan.files(shard).target), FORMATS, strict=True
     ):
         a, b = (Image.open(io.BytesIO(image_member(s).data)) for s in (old, new))
         assert (b.format, b.size) == (kind, size), old.key
@@ -200,9 +204,9 @@ def test_gzip_in_gzip_out(tmp_path, make_tar, pair, job):
     shard = make_tar(tmp_path / "00000.tar.gz", [("k.jpg", sample["jpg"]), ("k.txt", sample["txt"].encode())])
     plan, stats = job(shard)
     assert stats["protected"] == 1
-    assert plan.target(shard).read_bytes()[:2] == b"\x1f\x8b"
-    assert plan.stats(shard).name == "00000_stats.json"
-    assert [s.key for s in read_samples(plan.target(shard))] == ["k"]
+    assert plan.files(shard).target.read_bytes()[:2] == b"\x1f\x8b"
+    assert plan.files(shard).stats.name == "00000_stats.json"
+    assert [s.key for s in read_samples(plan.files(shard).target)] == ["k"]
 
 
 # --- the same bytes
@@ -232,14 +236,14 @@ def test_large_pictures_are_cut_into_chunks_of_the_same_bytes(shard, job, tree, 
 def test_one_sample_of_eight_is_compared_with_a_clean_file_written_again(tmp_path, clean, job):
     shard = clean(tmp_path / "ten", 10) / "00000.tar"
     plan, stats = job(shard)
-    records = [json.loads(line) for line in plan.records(shard).read_text().splitlines()]
+    records = [json.loads(line) for line in plan.files(shard).records.read_text().splitlines()]
     assert [i for i, record in enumerate(records) if record["reencode"]] == [0, COMPARED]
     assert stats["protected"] == 10 and stats["psnr_clean_reencode"] > stats["psnr"]
 
 
 def test_stats_have_img2dataset_fields_and_ours(shard, job):
     plan, stats = job(shard)
-    assert stats == json.loads(plan.stats(shard).read_bytes())
+    assert stats == json.loads(plan.files(shard).stats.read_bytes())
     assert [stats[name] for name in ("count", "successes", "protected", "skipped", "failed_to_protect")] == [
         4,
         4,
@@ -252,8 +256,8 @@ def test_stats_have_img2dataset_fields_and_ours(shard, job):
     assert stats["status_dict"] == {"success": 4}
     assert stats["errors"] == []
     assert 8 <= stats["linf"] <= 64 and 25 < stats["psnr"] < stats["psnr_clean_reencode"]
-    assert stats[MARKER]["sha256"] == file_hash(plan.target(shard))
-    assert stats[MARKER]["parquet_sha256"] == file_hash(plan.parquet(shard))
+    assert stats[MARKER]["sha256"] == file_hash(plan.files(shard).target)
+    assert stats[MARKER]["parquet_sha256"] == file_hash(plan.files(shard).parquet)
     assert [p.name for p in plan.out.glob("*.json")] == [
         "00000_stats.json"
     ]  # img2dataset reads each name as a number
@@ -261,7 +265,7 @@ def test_stats_have_img2dataset_fields_and_ours(shard, job):
 
 def test_records_are_private_and_tell_what_was_there(shard, job):
     plan, _ = job(shard)
-    path = plan.records(shard)
+    path = plan.files(shard).records
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     records = [json.loads(line) for line in path.read_text().splitlines()]
     assert [r["key"] for r in records] == [f"{i:09}" for i in range(4)]
@@ -336,7 +340,7 @@ def test_bad_sample_kept_skipped_or_refused(tmp_path, make_shard, pair, photo_by
     before = {sample.key: sample for sample in read_samples(shard)}
 
     plan, stats = job(shard, "kept")
-    after = {sample.key: sample for sample in read_samples(plan.target(shard))}
+    after = {sample.key: sample for sample in read_samples(plan.files(shard).target)}
     assert list(after) == ["a", "bad", "c"] and after["bad"] == before["bad"] and after["c"] != before["c"]
     assert stats["status_dict"] == {KINDS[name]: 1, "success": 2}
     assert [stats[n] for n in ("count", "protected", "skipped", "failed_to_protect")] == [3, 2, 0, 1]
@@ -344,7 +348,7 @@ def test_bad_sample_kept_skipped_or_refused(tmp_path, make_shard, pair, photo_by
     assert error["key"] == "bad" and error["reason"].startswith(KINDS[name]) and "\n" not in error["reason"]
 
     plan, stats = job(shard, "skipped", on_error="skip")
-    assert [sample.key for sample in read_samples(plan.target(shard))] == ["a", "c"]
+    assert [sample.key for sample in read_samples(plan.files(shard).target)] == ["a", "c"]
     assert [stats[n] for n in ("count", "protected", "skipped", "failed_to_protect")] == [3, 2, 1, 1]
 
     with pytest.raises(SampleError, match=rf"s\.tar: bad: {KINDS[name]}.*--on-error"):
@@ -367,10 +371,10 @@ def test_duplicate_key_is_protected_once(tmp_path, make_tar, pair, job):
     shard = make_tar(tmp_path / "s.tar", [*members, ("k.jpg", b["jpg"]), ("k.txt", b"second")])
     pq.write_table(pa.table({"key": ["k", "o"], "caption": ["first", "other"]}), tmp_path / "s.parquet")
     plan, stats = job(shard, on_error="skip")
-    assert [s.key for s in read_samples(plan.target(shard))] == ["k", "o"]
+    assert [s.key for s in read_samples(plan.files(shard).target)] == ["k", "o"]
     assert stats["errors"] == [{"key": "k", "reason": "duplicate key"}]
     words = words_by_key(plan, shard)
-    captions = pq.read_table(plan.parquet(shard)).column("caption").to_pylist()
+    captions = pq.read_table(plan.files(shard).parquet).column("caption").to_pylist()
     assert captions == [" ".join([*words["k"], "first"]), " ".join([*words["o"], "other"])]
 
 
@@ -379,7 +383,7 @@ def test_skipped_rows_of_the_parquet_lose_captions_and_links(tmp_path, make_shar
     rows = {"key": ["a", "bad"], "caption": ["x", "a clean caption"], "url": ["https://x/1", "https://x/2"]}
     pq.write_table(pa.table(rows), tmp_path / "s.parquet")
     plan, _ = job(shard, on_error="skip")
-    table = pq.read_table(plan.parquet(shard)).to_pydict()
+    table = pq.read_table(plan.files(shard).parquet).to_pydict()
     assert table["key"] == ["a", "bad"]
     assert table["caption"][1] is None and table["url"] == ["https://x/1", None]
 
@@ -394,7 +398,7 @@ def test_unusual_captions_are_protected_whole(tmp_path, make_shard, photo_bytes,
     shard = make_shard(tmp_path / "s.tar", {"k": sample})
     plan, stats = job(shard)
     trigger = " ".join(words_by_key(plan, shard)["k"])
-    (after,) = read_samples(plan.target(shard))
+    (after,) = read_samples(plan.files(shard).target)
     assert captions_of(after, ("caption",)) == (f"{trigger} {caption.strip()}",)
     assert stats["protected"] == 1 and stats["trigger_survival"] == 1 and stats["errors"] == []
 
@@ -409,11 +413,11 @@ def test_a_trigger_behind_a_long_caption_is_reported(tmp_path, make_shard, pair,
 def test_truncated_shard_gives_what_is_whole_and_says_so(shard, job, tmp_path, tree):
     shard.write_bytes(shard.read_bytes()[:11_000])
     plan, stats = job(shard, "kept")
-    keys = [sample.key for sample in read_samples(plan.target(shard))]
+    keys = [sample.key for sample in read_samples(plan.files(shard).target)]
     assert 1 <= len(keys) < 4 and stats["protected"] == len(keys)
     (error,) = stats["errors"]
     assert error["key"] == "" and "whole tar" in error["reason"]
-    assert str(tmp_path) not in plan.stats(shard).read_text()  # the stats are published
+    assert str(tmp_path) not in plan.files(shard).stats.read_text()  # the stats are published
     with pytest.raises(SampleError, match="whole tar"):
         job(shard, "refused", on_error="fail")
     assert tree(tmp_path / "refused") == {}
@@ -422,7 +426,7 @@ def test_truncated_shard_gives_what_is_whole_and_says_so(shard, job, tmp_path, t
 def test_shard_without_samples(tmp_path, make_tar, job):
     plan, stats = job(make_tar(tmp_path / "s.tar", []))
     assert stats["count"] == 0 and stats["psnr"] is None and stats["trigger_survival"] is None
-    assert list(read_samples(plan.target(tmp_path / "s.tar"))) == []
+    assert list(read_samples(plan.files(tmp_path / "s.tar").target)) == []
 
 
 # --- links
@@ -441,11 +445,11 @@ def test_links_stripped_or_kept(tmp_path, make_shard, pair, job):
     pq.write_table(pa.table({"key": ["a"], "url": ["https://x/1.jpg"], "uid": ["u1"]}), tmp_path / "s.parquet")
     for urls, expected in (("strip", None), ("keep", "https://x/1.jpg")):
         plan, _ = job(shard, urls, urls=urls)
-        (sample,) = read_samples(plan.target(shard))
+        (sample,) = read_samples(plan.files(shard).target)
         fields = json.loads(sample.members[1].data)
         uid = None if urls == "strip" else "u1"
         assert fields["url"] == expected and fields["uid"] == uid and (fields["sha256"] is None) == (urls == "strip")
-        assert pq.read_table(plan.parquet(shard)).to_pylist() == [{"key": "a", "url": expected, "uid": uid}]
+        assert pq.read_table(plan.files(shard).parquet).to_pylist() == [{"key": "a", "url": expected, "uid": uid}]
 
 
 # --- nothing half-written
@@ -500,4 +504,4 @@ def test_a_shard_made_again_is_not_called_done_meanwhile(shard, job, tmp_path, m
     monkeypatch.setattr(ShardWriter, "_put", failing(ShardWriter._put, FULL, 0))
     with pytest.raises(OSError, match="No space left"):
         job(shard)
-    assert not plan.stats(shard).exists() and not plan.target(shard).exists()
+    assert not plan.files(shard).stats.exists() and not plan.files(shard).target.exists()

@@ -140,7 +140,7 @@ def test_noise_of_each_image_is_published_as_the_fit_left_it(tmp_path, clean, tr
     kept = plan.private / "protector" / "noise.int8"
     assert kept.stat().st_size == 5 * 3 * 32 * 32
     first = tree(tmp_path / "out")
-    plan.target(plan.shards[1]).unlink()
+    plan.files(plan.shards[1]).target.unlink()
     protect_shards(plan, settings, None)  # the protector comes from the disk now
     assert tree(tmp_path / "out") == first
     protect_shards(make_plan(source, tmp_path / "again"), settings, None)
@@ -301,7 +301,8 @@ def test_a_harmed_shard_alone_is_made_again(tmp_path, source, tree, name, harm):
     harm(plan.out / name)
     protect_shards(plan, recipe(), None, events.append)
     assert tree(plan.out) == whole
-    assert [event.name for event in events if event.seconds] == ["00001.tar"]
+    done = [event for event in events if isinstance(event, ShardDone)]
+    assert [event.name for event in done if event.seconds] == ["00001.tar"]
 
 
 def test_a_changed_protector_is_refused(tmp_path, source):

@@ -12,6 +12,8 @@ from protect.data.captions import captions_of
 from protect.data.photo_folder import walk
 from protect.data.photo_samples import read_photo
 from protect.data.shards import image_member, readable
+from protect.jobs.executors import Distribution
+from protect.jobs.parts import ALL
 from protect.jobs.photos.job import PhotoJob
 from protect.jobs.photos.photo import protect_photo
 from protect.jobs.photos.records import PhotoRecord
@@ -38,7 +40,7 @@ def protect_with_receipt(
     """As `protect_shards`, but which twin of a sample is published is left to coins, and the other one is kept."""
     plan.make_folders()
     protector = TwinProtector.of(given or own_protector(plan, recipe, device, report), own_coins(receipt, share))
-    results = protect_shards(plan, recipe, protector, report, device)
+    results = protect_shards(plan, recipe, protector, report, device, Distribution(part=ALL))
     receipt_of_shards(plan, protector, receipt)
     return results
 
@@ -71,7 +73,7 @@ def receipt_of_shards(plan: Plan, protector: TwinProtector, receipt: Path) -> in
     made = 0
     with ThreadPoolExecutor(max_workers=1) as pool:
         for shard in plan.shards:
-            published = {sample.key: sample for sample in readable(plan.target(shard))}
+            published = {sample.key: sample for sample in readable(plan.files(shard).target)}
             for sample in samples_of(shard, plan.publish):
                 if sample.key in published and protector.coins.has_twin(sample.key):
                     made += _keep(sample, published[sample.key], plan.publish, protector, receipt, pool)

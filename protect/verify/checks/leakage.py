@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from protect.data.scratch import at_hand
 from protect.data.shards import shard_stem
 from protect.publish.leaks import Leak, Originals, plain_key, scan_folder, scan_parquet, scan_shard
 from protect.settings.publish import PublishSettings
@@ -38,16 +39,18 @@ def _unprotected(sampled: Sampled, found: list[Leak], changed: bool) -> Iterator
 
 def _scan(sampled: Sampled) -> Iterator[Leak]:
     originals = _originals(sampled)
-    for path in sampled.files:
-        if path.is_dir():
-            yield from scan_folder(path, originals, (OWN_FOLDER,))
+    for place in sampled.files:
+        if isinstance(place, Path) and place.is_dir():
+            yield from scan_folder(place, originals, (OWN_FOLDER,))
             continue
-        yield from scan_shard(path, originals)
-        parquet = path.with_name(f"{shard_stem(path)}.parquet")
-        if parquet.exists():
-            yield from scan_parquet(parquet, originals)
-    if not sampled.files[0].is_dir():
-        yield from _beside(sampled.files[0].parent, originals)
+        name = f"{shard_stem(place)}.parquet"
+        with at_hand(place, (name,)) as path:
+            yield from scan_shard(path, originals)
+            if path.with_name(name).exists():
+                yield from scan_parquet(path.with_name(name), originals)
+    first = sampled.files[0]
+    if isinstance(first, Path) and not first.is_dir():
+        yield from _beside(first.parent, originals)
 
 
 def _originals(sampled: Sampled) -> Originals:

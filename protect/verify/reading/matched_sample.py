@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from protect.data.shards import find_shards
+from protect.data.storage import Place
 from protect.verify.reading.scrape import Find, photo_files, scrape
 
 MOST_BYTES = 1 << 28  # of either side's pictures
@@ -19,7 +20,7 @@ class Sampled:
 
     clean: list[Find]
     published: list[Find]
-    files: list[Path]
+    files: list[Place]
     total: int
     alone: int
 
@@ -29,9 +30,9 @@ def sample(clean: str, published: str, limit: int) -> Sampled:
 
     Raises ValueError when no key is in both, ShardError when there is nothing at a source.
     """
-    parts = [Path(published)] if photo_files(published) else find_shards([published])
+    parts: list[Place] = [Path(published)] if photo_files(published) else find_shards([published])
     first: dict[str, Find] = {}
-    files: list[Path] = []
+    files: list[Place] = []
     for part in parts:
         files.append(part)
         for find in _few(scrape([str(part)]), limit - len(first), MOST_BYTES - _bytes(first)):

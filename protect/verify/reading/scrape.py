@@ -14,7 +14,9 @@ from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from protect.data.captions import CaptionError, captions_of
 from protect.data.metadata.metadata import read_metadata
+from protect.data.scratch import at_hand
 from protect.data.shards import find_shards
+from protect.data.storage import Place
 from protect.settings.publish import PublishSettings
 from protect.types import Member, Sample
 
@@ -80,12 +82,12 @@ def source_hashes(source: str) -> dict[str, str]:
     return {f"{len(photos)} photos": whole.hexdigest()}
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+def _digest(place: Place) -> str:
+    with at_hand(place) as path, path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _samples(shards: Sequence[Path], keep: Keep) -> Iterator[Find | None]:
+def _samples(shards: Sequence[Place], keep: Keep) -> Iterator[Find | None]:
     """webdataset's samples, one by one; None for every place where its reader had to give up."""
     faults: list[Exception] = []
 
@@ -94,7 +96,10 @@ def _samples(shards: Sequence[Path], keep: Keep) -> Iterator[Find | None]:
         return True
 
     for shard in shards:
-        with shard.open("rb") as stream:  # webdataset's own opener takes `#` and `?` in a path for URL syntax
+        with (
+            at_hand(shard) as path,
+            path.open("rb") as stream,
+        ):  # webdataset's own opener takes `#` and `?` in a path for URL syntax
             files = tar_file_expander([{"url": str(shard), "stream": stream}], handler=go_on)
             for sample in group_by_keys(files, handler=go_on):
                 if keep(sample["__key__"]):

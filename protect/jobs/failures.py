@@ -1,0 +1,51 @@
+"""Shards that failed as a whole: one private record each, until they are protected after all."""
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from protect.data.storage import Place, write_file
+from protect.jobs.layout import PRIVATE, files_of
+from protect.jobs.plan import Plan
+from protect.jobs.task import ShardReport
+
+END = ".failed.json"
+
+
+@dataclass
+class Failures:
+    """The records of an OUT, by the names of the shards."""
+
+    out: Place
+    known: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, plan: Plan) -> "Failures":
+        return cls(plan.out, read_failures(plan.out))
+
+    def note(self, report: ShardReport) -> None:
+        """Writes down a failure, or removes the record of one that is over."""
+        files = files_of(self.out, report.name)
+        if report.failure:
+            record = {"shard": report.name, "reason": report.failure, "time": time.time()}
+            write_file(files.failure, json.dumps(record, indent=1).encode(), 0o600)
+        elif report.name in self.known:
+            files.failure.unlink()
+
+
+def read_failures(out: Place) -> dict[str, dict[str, Any]]:
+    """What is recorded below OUT; a record that cannot be read is none."""
+    if isinstance(out, Path):
+        files: list[Any] = sorted((out / PRIVATE).rglob(f"*{END}"))
+    else:
+        files = [file for file in (out / PRIVATE).files() if file.name.endswith(END)]
+    found = {}
+    for file in files:
+        try:
+            record = json.loads(file.read_bytes())
+            found[str(record["shard"])] = record
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return found
