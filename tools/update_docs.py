@@ -28,6 +28,7 @@ COMMAND = re.compile(r"^\$ (?P<command>(?:.*\\\n)*.*)\n(?P<output>(?:(?!\$ ).*\n
 COMMENT = re.compile(r"  # (.*)$", re.MULTILINE)
 VARYING = re.compile(
     r"[\d.]+(?= images/s)|(?<=about )[\d.]+(?= s\b)|(?<=training: )[\d.]+(?= s\b)|(?<=hash )[0-9a-f]+"
+    r"|(?<=ended )[\d.]+(?= s ago)|(?<=\"images_per_second\": )[\d.]+"
 )
 
 

@@ -130,15 +130,13 @@ def _remote(out: Place, names: tuple[str, ...]) -> Iterator[Done]:
 def lines(found: Status, now: float | None = None) -> list[str]:
     """The same for people."""
     count = found.to_dict()
-    text = [
-        f"{count['done']} of {count['shards']} shards done, {count['protected']} of {count['count']} pairs protected"
-    ]
+    rate = f", {found.rate:.1f} images/s" if found.rate is not None else ""
+    pairs = f"{count['protected']} of {count['count']} pairs protected{rate}"
+    text = [f"{count['done']} of {count['shards']} shards done, {pairs}"]
     if count["waiting"]:
-        text.append(f"{count['waiting']} shards to do or in work")
-    if found.rate is not None:
-        last = max(one.end for one in found.done if one.end is not None)
-        ago = (time.time() if now is None else now) - last
-        text.append(f"{found.rate:.1f} images/s over the last hour of work; the last shard ended {_time(ago)} ago")
+        ends = [one.end for one in found.done if one.end is not None]
+        ago = f"; the last one ended {_time((time.time() if now is None else now) - max(ends))} ago" if ends else ""
+        text.append(f"{count['waiting']} shards to do or in work{ago}")
     if found.seconds_left is not None:
         text.append(f"about {_time(found.seconds_left)} left at that rate")
     if found.failed:
