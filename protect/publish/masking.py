@@ -8,6 +8,7 @@ CIE lightness (dark, but not black) get a little less.
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from PIL import Image
@@ -17,9 +18,10 @@ from protect.data.views import DISPLAY
 from protect.publish.quality import ssim_along
 
 LEAST = 0.25  # share of the noise that is left on perfectly flat areas: without it the rule would end there
-FULL = 12.0  # local contrast, in 255ths (standard deviation), from which on all of the noise is used
+FULL = 12.9  # local contrast, in 255ths (standard deviation), from which on all of the noise is used
 FLAT = 4.0  # variance below which contrast is sensor noise and rounding
-NEAR, WIDE = 3, 8  # pixels at display size: reach of a contrast, and of the neighbourhood it is averaged over
+CELL = 4  # pixels at display size between two values of the mask; a contrast is measured over twice as many
+ROOTS, LOGARITHMS = 16, 256  # entries of the tables for one unit
 STRIP = 1024  # rows worked on at a time
 ROUNDING = 0.001  # SSIM that whole 255ths may cost beside the exact change
 
@@ -44,16 +46,52 @@ def visibility_mask(picture: np.ndarray, least: float = LEAST) -> np.ndarray:
 
 
 def display_mask(picture: np.ndarray, least: float = LEAST) -> np.ndarray:
-    """The same at display size: a few megabytes for a picture of any size; `mask_rows` enlarges it."""
+    """The same for each cell of the picture at display size; `mask_rows` enlarges it.
+
+    The mask changes slowly, so that one value for CELL x CELL pixels is enough.
+    """
     if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:
         raise ValueError(f"picture: expected uint8 HxWx3, got {picture.dtype} {picture.shape}; convert it to RGB")
     if not 0 <= least <= 1:
         raise ValueError(f"least: expected a share of 0 to 1, got {least}; 1 is no mask")
-    grey = display_grey(picture)
-    variance = np.maximum(_mean(grey * grey, NEAR) - _mean(grey, NEAR) ** 2, 0)
-    contrast = np.exp(_mean(_mean(np.log(variance + FLAT), WIDE), WIDE) / 2)
-    tones = np.interp(_mean(grey, WIDE), np.arange(256), _tone())
-    return _mean(np.clip(contrast / FULL * tones, least, 1), NEAR).astype(np.float32)
+    mean, variance = _local(display_grey(picture))
+    logarithms, contrasts, tones = _tables()
+    texture = logarithms[_nearest(np.sqrt(variance) * ROOTS)]
+    contrast = contrasts[_nearest(_mean(_mean(texture, 2), 1) * LOGARITHMS)]
+    return np.clip(contrast * tones[_nearest(_mean(mean, 1))], np.float32(least), np.float32(1))
+
+
+@cache
+def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Logarithm of a variance by its root; share of FULL by the mean of logarithms; share by a tone.
+
+    Looked up instead of computed, since processors differ in the last bit of a logarithm.
+    """
+    roots, logarithms = np.arange(129 * ROOTS) / ROOTS, np.arange(10 * LOGARITHMS) / LOGARITHMS
+    tables = np.round(np.log(roots**2 + FLAT), 4), np.round(np.exp(logarithms / 2) / FULL, 6), np.round(_tone(), 6)
+    return tables[0].astype(np.float32), tables[1].astype(np.float32), tables[2].astype(np.float32)
+
+
+def _nearest(values: np.ndarray) -> np.ndarray:
+    return np.rint(values).astype(np.int16)
+
+
+def _local(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of the grey values around the middle of each cell, over twice its side."""
+    height, width = (math.ceil(side / CELL) for side in grey.shape)
+    before = CELL // 2
+    after = ((height + 1) * CELL - before - grey.shape[0], (width + 1) * CELL - before - grey.shape[1])
+    grey = np.pad(grey, ((before, after[0]), (before, after[1])), mode="edge")
+    mean, square = (_windows(values) for values in (grey, grey * grey))
+    return mean, np.maximum(square - mean * mean, 0)
+
+
+def _windows(values: np.ndarray) -> np.ndarray:
+    """Means over 2 x 2 cells, each overlapping the next by half."""
+    rows = values.reshape(-1, CELL, values.shape[1]).sum(axis=1)
+    rows = rows[1:] + rows[:-1]
+    cells = rows[:, ::CELL] + rows[:, 1::CELL] + rows[:, 2::CELL] + rows[:, 3::CELL]
+    return (cells[:, 1:] + cells[:, :-1]) / np.float32(4 * CELL * CELL)
 
 
 def mask_rows(mask: np.ndarray, height: int, width: int, top: int, bottom: int) -> np.ndarray:
@@ -119,7 +157,7 @@ def _resized(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _mean(plane: np.ndarray, reach: int) -> np.ndarray:
-    """Mean over a square of 2 * reach + 1 pixels; the border goes on outwards."""
+    """Mean over a square of 2 * reach + 1 cells; the border goes on outwards."""
     return uniform_filter(plane, 2 * reach + 1, mode="nearest")
 
 
