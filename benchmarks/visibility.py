@@ -65,7 +65,8 @@ def published(key: str, photo: Photo, settings: PublishSettings) -> Published:
     protector = key_protector(5)
     [perturb] = protector.perturb([protector.look(Prepared(key, CAPTION, photo))])
     noise, _, size = perturb()
-    return publish_photo(photo, at_full_size(photo.image, noise, EPSILON, size), EPSILON, settings)
+    change = at_full_size(photo.image, noise, EPSILON, size, coarse=True)
+    return publish_photo(photo, change, EPSILON, settings)
 
 
 def sheet(settings: PublishSettings) -> Image.Image:

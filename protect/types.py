@@ -32,11 +32,16 @@ class Sample:
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples as a method sees them: keys, views at training size, every caption of each image."""
+    """Samples as a method sees them: keys, views at training size, every caption of each image.
+
+    gray: brightness in 255ths at training size, for a method whose noise follows the picture; the images are then
+    small ones, for their colours.
+    """
 
     keys: tuple[str, ...]
     images: Images
     captions: tuple[tuple[str, ...], ...]
+    gray: Float[Tensor, "batch rows columns"] | None = None
 
     def __len__(self) -> int:
         return len(self.keys)

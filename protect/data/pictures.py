@@ -42,12 +42,16 @@ def shown(image: Image.Image) -> Image.Image:
 
 def display(image: Image.Image) -> np.ndarray:
     """The picture at display size, HxWx3 uint8: what SSIM compares, and what a visitor of a page sees."""
+    return np.asarray(display_image(image))
+
+
+def display_image(image: Image.Image) -> Image.Image:
+    """The same as a Pillow picture."""
     scale = min(1.0, DISPLAY / max(image.size))
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     if image.mode == "I;16":
-        return np.asarray(shown(image).resize(size, Image.Resampling.BICUBIC))
-    small = image.resize(size, Image.Resampling.BICUBIC) if size != image.size else image
-    return np.asarray(shown(small))
+        return shown(image).resize(size, Image.Resampling.BICUBIC)
+    return shown(image.resize(size, Image.Resampling.BICUBIC) if size != image.size else image)
 
 
 def eight_bit(deep: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from protect.settings.publish import PublishSettings
 from protect.types import Sample
 
 File = TypeVar("File", bound=Picture)
+COLOURS = 64  # pixels of the shorter side, at least, that the colours of a whole picture are taken from
 
 
 class Failure(NamedTuple):
@@ -31,13 +32,15 @@ class Failure(NamedTuple):
 class View:
     """What a method sees of a picture: a square, uint8 3xNxN, and its captions.
 
-    `size` is the side of the square's middle that a model sees of the picture, N or less.
+    `size` is the side of the square's middle that a model sees of the picture. `gray`: where all of a picture is
+    seen, its brightness, uint8 MxM, and `pixels` are then a small picture of the same place.
     """
 
     key: str
     pixels: np.ndarray
     captions: tuple[str, ...]
     size: int
+    gray: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +63,10 @@ class Prepared(Generic[File]):
     def whole(self, size: int) -> View:
         """All of the picture, at the scale at which a model of this size sees its middle."""
         key = self.key if self.key is not None else self.view(size).key
-        pixels = view_around(shown(self.picture.image), size).transpose(2, 0, 1)
-        return View(key, pixels, self.captions, size)
+        image = shown(self.picture.image)
+        small = image.reduce(max(1, min(image.size) // COLOURS))
+        pixels = view_around(small, min(size, *small.size)).transpose(2, 0, 1)
+        return View(key, pixels, self.captions, size, view_around(image.convert("L"), size))
 
     def _key(self, pixels: np.ndarray) -> str:
         return self.key if self.key is not None else hashlib.sha256(pixels.tobytes()).hexdigest()

@@ -45,12 +45,14 @@ def room(height: int, width: int, size: int) -> int:
 
 
 def view_around(image: Image.Image, size: int) -> np.ndarray:
-    """What a square noise of `room` pixels covers, uint8 room x room x 3: the whole frame, mirrored beyond it."""
+    """What a square noise of `room` pixels covers, room x room, uint8: the whole frame, mirrored beyond it."""
     side, (down, across) = room(image.height, image.width, size), sides(image.height, image.width, size)
     (left, right), (top, bottom) = (_source(part, part.start, part.span) for part in (across, down))
-    frame = image.resize((across.span, down.span), Image.Resampling.BICUBIC, (left, top, right, bottom))
-    rows, columns = (_mirrored(part, size, side) for part in (down, across))
-    return np.asarray(frame)[np.ix_(rows, columns)]
+    whole = np.asarray(image.resize((across.span, down.span), Image.Resampling.BICUBIC, (left, top, right, bottom)))
+    for axis, part in enumerate((down, across)):
+        if part.span != side or part.crop != (side - size) // 2:
+            whole = whole.take(_mirrored(part, size, side), axis=axis)
+    return whole
 
 
 def _side(length: int, frame: int, size: int) -> Side:

@@ -134,12 +134,11 @@ def _published(
     noise, words, size = perturbation()
     counts = Counter[str]()
     try:
-        published = publish_photo(
-            photo, at_full_size(photo.image, noise, epsilon, size), epsilon, settings, item.compared
-        )
+        change = at_full_size(photo.image, noise, epsilon, size, coarse=recipe.method.any_size)
+        published = publish_photo(photo, change, epsilon, settings, item.compared)
         same = dict(_same_again(item, published.data, epsilon, settings))
-        change = partial(write_words, words=words, style=style)
-        changed = rewrite_captions(item.sample, change, settings, same, counts)
+        rewrite = partial(write_words, words=words, style=style)
+        changed = rewrite_captions(item.sample, rewrite, settings, same, counts)
     except (BudgetError, ImageError) as error:
         return Outcome(item.sample, failure=Failure("unusable image", str(error)))
     except CaptionError as error:
@@ -159,6 +158,6 @@ def _published(
         "notes": (*photo.notes, *published.notes),
         "survives": all(trigger_survives(caption, words, style) for caption in written),
     }
-    published_captions = tuple(change(caption) for caption in item.prepared.captions)
+    published_captions = tuple(rewrite(caption) for caption in item.prepared.captions)
     clean = Clean(item.sample.key, item.prepared.captions, published_captions, image.data) if item.compared else None
     return Outcome(changed, record, counts, clean)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from protect.data.images import LUMA
@@ -94,11 +93,11 @@ def protector(fitted: Fitted, recipe: Recipe, device: torch.device) -> Protect:
     directions = Directions.of(vocabulary.keywords(), seed)
     budget, own = Budget(recipe.noise.epsilon), recipe.own
 
-    def noise_of(key: str, image: Float[Tensor, "3 height width"], keywords: Iterable[str]) -> Tensor:
-        gray = np.tensordot(LUMA, image.numpy() * np.float32(LEVELS), 1)
+    def noise_of(key: str, gray: np.ndarray, keywords: Iterable[str]) -> np.ndarray:
         random = np.random.default_rng(derive(seed, "grain", key))
         chosen, loud = directions.of_words(keywords), own.amplify * budget.reach
-        return torch.from_numpy(amplified(gray, chosen, loud, own.attenuate, random)).expand_as(image)
+        noise = amplified(gray, chosen, loud, own.attenuate, random)
+        return np.clip(noise, -budget.reach, budget.reach, out=noise)
 
     colours = None
     if COLOUR_WORDS in fitted.facts:
@@ -117,13 +116,24 @@ def protector(fitted: Fitted, recipe: Recipe, device: torch.device) -> Protect:
             for mine, has_some in zip(words, captioned, strict=True)
         )
         if colours:
-            height, width = images.shape[2:]
-            noise = colours.reversed(batch.captions, height, width, budget.reach)
+            height, width = images.shape[2:] if batch.gray is None else batch.gray.shape[1:]
+            noise = to_int8(colours.reversed(batch.captions, height, width, budget.reach))
         else:
-            noise = torch.stack([noise_of(*pair) for pair in zip(batch.keys, images, keywords, strict=True)])
-        return Protection(batch.keys, to_int8(budget.project(images, noise)), planted)
+            grays = map(gray_of, images.numpy()) if batch.gray is None else batch.gray.numpy()
+            planes = [noise_of(*pair) for pair in zip(batch.keys, grays, keywords, strict=True)]
+            whole = np.rint(np.stack(planes)).astype(np.int8)
+            noise = torch.from_numpy(whole)[:, None].expand(-1, 3, -1, -1)  # one plane: all channels move alike
+        return Protection(batch.keys, noise, planted)
 
     return protect
+
+
+def gray_of(image: np.ndarray) -> np.ndarray:
+    """Brightness of a 3xHxW picture in [0, 1], float32 HxW in 255ths, summed in a fixed order."""
+    red, green, blue = (channel * np.float32(LEVELS * share) for channel, share in zip(image, LUMA, strict=True))
+    red += green
+    red += blue
+    return red
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,12 @@ class Protector:
         return [partial(Perturbation, noise, words, view.size) for view, noise, words in rows]
 
     def _perturb_alone(self, view: View) -> Perturbation:
-        made = self.protect(Batch((view.key,), to_images(torch.from_numpy(view.pixels[None])), (view.captions,)))
+        assert view.gray is not None, "all of the picture is seen"
+        images, gray = (
+            to_images(torch.from_numpy(np.array(view.pixels[None]))),
+            torch.from_numpy(view.gray[None].astype(np.float32)),
+        )
+        made = self.protect(Batch((view.key,), images, (view.captions,), gray))
         return Perturbation(made.noise[0].numpy(), made.words[0], view.size)
 
     @cached_property

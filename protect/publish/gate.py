@@ -23,6 +23,7 @@ from protect.publish.pixels import compare, with_noise
 from protect.publish.quality import Distortion
 
 TRIES = 4  # at lowering the noise for one picture
+CLOSE = 0.4  # share of what a codec may take by itself: nearer than this to it, the codec is measured alone
 
 
 class BudgetError(ValueError):
@@ -98,19 +99,41 @@ def publish(
         raise ValueError(f"epsilon: expected 0 to 255, got {epsilon}; it is the largest change in 255ths")
     gate = _Gate(picture, epsilon, encode, decode, floor)
     made, scale, codec = gate.write(with_noise(picture.image, change, epsilon)), 1.0, None
-    lowered = floor is not None and made.change.ssim < floor
-    if not picture.lossless and (reencode or lowered):
+    if reencode and not picture.lossless:
         codec = gate.write(picture.image).change
-    if floor is not None and lowered:
-        if codec and codec.ssim < (1 + floor) / 2:
+    if floor is not None and made.change.ssim < floor:
+        made, scale = _lowered(gate, change, made, floor, codec)
+    return Published(made.data, made.change, codec, scale, made.alpha)
+
+
+def _lowered(
+    gate: _Gate, change: np.ndarray, loud: Published, floor: float, codec: Distortion | None
+) -> tuple[Published, float]:
+    """The picture with so much less noise that it keeps the floor, and the share of the noise that is left."""
+
+    def write(scale: float) -> Published:
+        return gate.write(with_noise(gate.picture.image, change * np.float32(scale), gate.epsilon))
+
+    scale = tighter(1.0, loud.change.ssim, floor)
+    made = write(scale)
+    if not gate.picture.lossless:
+        half = (1 + floor) / 2
+        if codec is None and _without_noise(loud.change.ssim, made.change.ssim, scale) < half + (1 - half) * CLOSE:
+            codec = gate.write(gate.picture.image).change
+        if codec and codec.ssim < half:
             floor *= codec.ssim
-            gate = replace(gate, floor=floor)
-        for _ in range(TRIES):
-            if made.change.ssim >= floor:
-                break
-            scale = tighter(scale, made.change.ssim, floor)
-            made = gate.write(with_noise(picture.image, change * np.float32(scale), epsilon))
-    return Published(made.data, made.change, codec if reencode else None, scale, made.alpha)
+            gate, made, scale = replace(gate, floor=floor), loud, 1.0
+    for _ in range(TRIES):
+        if made.change.ssim >= floor:
+            break
+        scale = tighter(scale, made.change.ssim, floor)
+        made = write(scale)
+    return made, scale
+
+
+def _without_noise(loud: float, quiet: float, scale: float) -> float:
+    """SSIM of the codec alone, extrapolated: what noise takes of SSIM grows with the square of its scale."""
+    return 1 - ((1 - quiet) - scale**2 * (1 - loud)) / (1 - scale**2)
 
 
 def _form(picture: Picture) -> str:

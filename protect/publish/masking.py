@@ -54,7 +54,12 @@ def display_mask(picture: np.ndarray, least: float = LEAST) -> np.ndarray:
         raise ValueError(f"picture: expected uint8 HxWx3, got {picture.dtype} {picture.shape}; convert it to RGB")
     if not 0 <= least <= 1:
         raise ValueError(f"least: expected a share of 0 to 1, got {least}; 1 is no mask")
-    mean, variance = _local(display_grey(picture))
+    return grey_mask(display_grey(picture), least)
+
+
+def grey_mask(grey: np.ndarray, least: float = LEAST) -> np.ndarray:
+    """The mask of a picture whose grey values at display size are these, HxW, uint8 or float32."""
+    mean, variance = _local(grey)
     logarithms, contrasts, tones = _tables()
     texture = logarithms[_nearest(np.sqrt(variance) * ROOTS)]
     contrast = contrasts[_nearest(_mean(_mean(texture, 2), 1) * LOGARITHMS)]
@@ -81,7 +86,7 @@ def _local(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     height, width = (math.ceil(side / CELL) for side in grey.shape)
     before = CELL // 2
     after = ((height + 1) * CELL - before - grey.shape[0], (width + 1) * CELL - before - grey.shape[1])
-    grey = np.pad(grey, ((before, after[0]), (before, after[1])), mode="edge")
+    grey = np.pad(grey, ((before, after[0]), (before, after[1])), mode="edge").astype(np.float32, copy=False)
     mean, square = (_windows(values) for values in (grey, grey * grey))
     return mean, np.maximum(square - mean * mean, 0)
 

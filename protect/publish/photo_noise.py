@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from protect.data.pictures import display
-from protect.publish.masking import Fit, fit_epsilon, mask_rows, visibility_mask
+from protect.data.pictures import display, display_image
+from protect.publish.masking import Fit, fit_epsilon, grey_mask, mask_rows
 from protect.publish.upsample import grid, upsample
 from protect.settings.publish import Strength
 
@@ -12,7 +12,8 @@ from protect.settings.publish import Strength
 def masked(image: Image.Image, change: np.ndarray) -> np.ndarray:
     """The change of a picture (HxWxC, at its size or a smaller one), less of it where the eye would see it."""
     height, width = change.shape[:2]
-    return change * mask_rows(visibility_mask(display(image)), height, width, 0, height)[..., None]
+    mask = grey_mask(np.asarray(display_image(image).convert("L")))
+    return change * mask_rows(mask, height, width, 0, height)[..., None]
 
 
 def visible_change(

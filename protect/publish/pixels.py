@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,8 @@ from protect.publish.sampled_ssim import DOUBT, sampled_ssim
 from protect.publish.upsample import stretched
 
 HALF = 128  # what no change is written as
+TOGETHER = 1 << 20  # pixels changed at a time: cutting up a smaller picture would only cost time
+FINE = 32  # largest epsilon whose changes are enlarged with 8 bits, as a quarter of a 255th and finer
 TRANSPARENT = ("LA", "RGBA")
 STILL = (*TRANSPARENT, "CMYK")  # whose last band, alpha or black ink, is never changed
 SQUARES = np.arange(256) ** 2
@@ -42,6 +45,50 @@ def with_noise(image: Image.Image, change: np.ndarray, epsilon: int | float) -> 
         change = (change @ LUMA)[..., None]
     elif image.mode == "CMYK":
         change = -change
+    if image.mode == "I;16" or whole > FINE:
+        return _with_any_steps(image, change, whole)
+    planes = [_fine(change[..., channel], whole) for channel in range(change.shape[-1])]
+    rows = max(ROWS, TOGETHER // image.width)
+    if image.height <= rows:
+        return ImageChops.add(image, _steps(planes, image, whole, 0, image.height), 1, -HALF)
+    new = Image.new(image.mode, image.size)
+    for top in range(0, image.height, rows):
+        bottom = min(image.height, top + rows)
+        clean = image.crop((0, top, image.width, bottom))
+        new.paste(ImageChops.add(clean, _steps(planes, image, whole, top, bottom), 1, -HALF), (0, top))
+    return new
+
+
+def _fine(plane: np.ndarray, whole: int) -> Image.Image:
+    """A change as 8-bit values around HALF, in steps that are a small part of a 255th: enlarging them is cheap."""
+    values = plane * np.float32((HALF - 1) / max(1, whole))
+    values += np.float32(HALF + 0.5)  # the fraction is cut off
+    return Image.fromarray(np.clip(values, 1, 255.5, out=values).astype(np.uint8))
+
+
+def _steps(planes: list[Image.Image], image: Image.Image, whole: int, top: int, bottom: int) -> Image.Image:
+    """Rows of a change made by `_fine`, at the size of a picture and in its mode: whole steps around HALF."""
+    strips, table = [], _whole_steps(whole)
+    for plane in planes:
+        if plane.size != image.size:
+            scale = plane.height / image.height
+            box = (0, top * scale, plane.width, min(plane.height, bottom * scale))
+            plane = plane.resize((image.width, bottom - top), Image.Resampling.BICUBIC, box)
+        elif bottom - top < image.height:
+            plane = plane.crop((0, top, image.width, bottom))
+        strips.append(plane.point(table))
+    return _merged(strips, image.mode)
+
+
+@cache
+def _whole_steps(whole: int) -> list[int]:
+    """For each of the values of `_fine`: the whole step that it stands for, above HALF."""
+    fine = (np.arange(256) - HALF) * whole / (HALF - 1)
+    return (np.clip(np.rint(fine), -whole, whole).astype(int) + HALF).tolist()
+
+
+def _with_any_steps(image: Image.Image, change: np.ndarray, whole: int) -> Image.Image:
+    """The same for steps of any size and 16-bit pictures, in float32."""
     new = Image.new(image.mode, image.size)
     for top, wanted in stretched(change, image.height, image.width, ROWS):
         steps = np.clip(np.rint(wanted, out=wanted), -whole, whole, out=wanted)
@@ -60,11 +107,16 @@ def _around_half(steps: np.ndarray, mode: str) -> Image.Image:
     """Steps from -HALF on as a picture, whose values are HALF where nothing moves."""
     values = (steps + np.float32(HALF)).astype(np.uint8)
     planes = [Image.fromarray(np.ascontiguousarray(values[..., channel])) for channel in range(values.shape[-1])]
+    return _merged(planes, mode)
+
+
+def _merged(planes: list[Image.Image], mode: str) -> Image.Image:
+    """Steps of colours as a picture of this mode: one plane moves all colours, alpha and black ink stay."""
     bands = Image.getmodebands(mode)
     if len(planes) == 1:
-        planes *= bands - (mode in STILL)
+        planes = planes * (bands - (mode in STILL))
     if mode in STILL:
-        planes.append(Image.new("L", planes[0].size, HALF))
+        planes = [*planes, Image.new("L", planes[0].size, HALF)]
     return Image.merge(mode, planes) if bands > 1 else planes[0]
 
 
@@ -74,7 +126,12 @@ def compare(clean: Image.Image, written: Image.Image, floor: float | None = None
     SSIM is measured on a grid of windows; where that leaves open whether it reaches the floor, on all of them.
     """
     largest = alpha = squares = 0
-    for a, b in zip(_pieces(clean), _pieces(written), strict=True):
+    pieces = (
+        ((clean, written),)
+        if clean.height * clean.width <= TOGETHER
+        else zip(_pieces(clean), _pieces(written), strict=True)
+    )
+    for a, b in pieces:
         if clean.mode == "I;16":
             moved = np.asarray(a).astype(np.int64) - np.asarray(b)
             largest, squares = max(largest, int(np.abs(moved).max())), squares + int((moved * moved).sum())

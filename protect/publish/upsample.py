@@ -51,17 +51,37 @@ def upsample(noise: np.ndarray, height: int, width: int, epsilon: int | float, s
     return upsampled
 
 
-def at_full_size(image: Image.Image, noise: np.ndarray, epsilon: int | float, size: int | None = None) -> np.ndarray:
-    """The noise (int8 3xNxN, 255ths) at the size of a picture, float32 HxWxC; one channel where all are
-    equal by their stride, or the picture is grey.
+def at_full_size(
+    image: Image.Image, noise: np.ndarray, epsilon: int | float, size: int | None = None, coarse: bool = False
+) -> np.ndarray:
+    """The noise (int8 3xNxN, 255ths) for a picture, float32 HxWxC; one channel where all are equal by their stride,
+    or the picture is grey.
 
-    `size` is the side of the noise's middle that a model sees of the picture (N without it).
+    `size` is the side of the noise's middle that a model sees of the picture (N without it). `coarse`: the noise is
+    smooth enough to stay on its own grid where the picture is larger; `stretched` brings it to the picture's size.
     """
     if noise.strides[0] == 0:  # all channels are one
         noise = noise[:1]
     elif image.mode in GREY:
         noise = np.rint(np.tensordot(LUMA, noise.astype(np.float32), 1))[None].astype(np.int8)
-    return upsample(noise, image.height, image.width, epsilon, size=size)
+    frame = _on_its_grid(image, noise, epsilon, size or noise.shape[-1]) if coarse else None
+    return upsample(noise, image.height, image.width, epsilon, size=size) if frame is None else frame
+
+
+def _on_its_grid(image: Image.Image, noise: np.ndarray, epsilon: int | float, size: int) -> np.ndarray | None:
+    """The noise of the attacker's frame, sharpened so that enlarging and reducing it leaves it as it was made.
+
+    None where the frame is not all of the picture, or larger than it.
+    """
+    down, across = sides(image.height, image.width, size)
+    if any(side.span != side.frame or side.length < side.frame for side in (down, across)):
+        return None
+    place = np.ix_(_wrap(down, size, noise.shape[-1]), _wrap(across, size, noise.shape[-1]))
+    planes = [np.clip(plane[place], -epsilon, epsilon, dtype=np.float32) for plane in noise]
+    if image.height > down.frame:
+        beyond = BEYOND if down.length >= CLOSE * down.frame else 1
+        planes = [np.clip(sharpen(plane, down, across) * np.float32(beyond), -epsilon, epsilon) for plane in planes]
+    return np.stack(planes, axis=-1)
 
 
 def grid(height: int, width: int, size: int) -> tuple[int, int]:

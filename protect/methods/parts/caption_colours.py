@@ -26,7 +26,8 @@ SEEN = 5  # captions' pictures that must have a word before it predicts anything
 RIDGE = 5.0  # pictures' worth of doubt in what a word predicts: best of 1, 3, 10 and 30 on held-out captions
 REVERSE = 10.0  # times the predicted colour that is asked for; the budget cuts it long before
 TENSORS = ("rarity", "centre", "slopes", "metric")
-STEPS = 150  # of projected gradient, for the nearest noise in the budget
+STEPS, STILL = 150, 1e-3  # of projected gradient, for the nearest noise in the budget; 255ths that end it sooner
+LOOK = 10  # steps from one look at whether anything still moves to the next
 
 Cells = Float[Tensor, "batch cell 3"]  # mean colours, in 255ths
 
@@ -159,6 +160,8 @@ def nearest_in_box(goal: Cells, metric: Float[Tensor, "3 3"], reach: float) -> C
     """
     length = 1 / torch.linalg.eigvalsh(metric).amax()
     found = goal.clamp(-reach, reach)
-    for _ in range(STEPS):
-        found = (found - length * (found - goal) @ metric).clamp(-reach, reach)
+    for step in range(STEPS):
+        before, found = found, (found - length * (found - goal) @ metric).clamp(-reach, reach)
+        if step % LOOK == 0 and bool((found - before).abs().amax() < STILL):
+            break
     return found

@@ -7,7 +7,7 @@ which a scraper's JPEG would drop, and leaves no line that two pictures share.
 """
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -27,11 +27,32 @@ SHAPES = 16  # whose bands are kept, up to a megabyte each
 
 
 class Band(NamedTuple):
-    """A direction's stretch of a spectrum: the frequencies (whole numbers, also negative) and their weights."""
+    """A direction's stretch of a spectrum: the frequencies where it begins and its weights.
 
-    down: np.ndarray
-    across: np.ndarray
+    A band is one of its two sides, twice, so that phase and strength part.
+    """
+
+    down: int
+    across: int
     weight: np.ndarray
+
+
+class Spectrum(NamedTuple):
+    """Half of the spectrum of a picture with mirrored borders, and a little of the other half.
+
+    values: rows from the lowest frequency down to the highest, columns from -`before` across. shape: of the picture
+    with its borders. place: of the picture in it.
+    """
+
+    values: np.ndarray
+    before: int
+    shape: tuple[int, int]
+    place: tuple[slice, slice]
+
+    def at(self, down: int, across: int, shape: tuple[int, ...]) -> np.ndarray:
+        """A view of the frequencies of this shape that begin here."""
+        top, left = down + self.shape[0] // 2, across + self.before
+        return self.values[top : top + shape[0], left : left + shape[1]]
 
 
 def textures(gray: np.ndarray) -> Iterator[np.ndarray]:
@@ -39,11 +60,15 @@ def textures(gray: np.ndarray) -> Iterator[np.ndarray]:
 
     The real part is what the picture holds of it, the modulus how strong it is at each place.
     """
-    spectrum, place, shape = _spectrum(gray)
-    for band in _bands(*shape)[0]:
-        whole = np.zeros(shape, np.complex64)
-        whole[np.ix_(band.down, band.across)] = _cut(spectrum, band, shape)
-        yield fft.ifft2(whole)[place]
+    spectrum = _spectrum(gray)
+    for band in _bands(*spectrum.shape)[0]:
+        whole = np.zeros(spectrum.shape, np.complex64)
+        down, across = (
+            (first + np.arange(count)) % side
+            for first, count, side in zip(band[:2], band.weight.shape, spectrum.shape, strict=True)
+        )
+        whole[np.ix_(down, across)] = spectrum.at(band.down, band.across, band.weight.shape) * band.weight
+        yield fft.ifft2(whole)[spectrum.place]
 
 
 def amplified(
@@ -55,89 +80,104 @@ def amplified(
     taken away.
     """
     grain = np.frombuffer(random.bytes(gray.size), np.uint8).astype(np.float32).reshape(gray.shape)
-    spectrum, place, shape = _spectrum(gray + (grain - np.float32(127.5)) * np.float32(GRAIN / BYTES))
-    bands, together = _bands(*shape)
-    made = np.empty_like(spectrum)  # part by part, since processors differ in how they round complex products
-    np.multiply(spectrum.real, together * np.float32(-attenuate), out=made.real)
-    np.multiply(spectrum.imag, together * np.float32(-attenuate), out=made.imag)
-    for direction in directions:
-        band = bands[direction]
-        texture = _cut(spectrum, band, shape)
-        _add(made, band, texture, np.float32(attenuate / 2))
-        _add(made, *_evened(band, texture, shape), np.float32(amplify / 2))
-    return fft.irfft2(made, shape)[place]
+    grain -= np.float32(127.5)
+    grain *= np.float32(GRAIN / BYTES)
+    grain += gray
+    spectrum = _spectrum(grain)
+    bands, together = _bands(*spectrum.shape)
+    values = np.empty_like(spectrum.values)
+    np.multiply(spectrum.values.view(np.float32), together * np.float32(-attenuate), out=values.view(np.float32))
+    made = spectrum._replace(values=values)
+    chosen = [bands[direction] for direction in directions]
+    for band, change in zip(chosen, _loud(spectrum, chosen, amplify, attenuate), strict=True):
+        made.at(*_around(band, change.shape), change.shape)[:] += change
+    return fft.irfft2(_half(made), made.shape)[made.place]
 
 
-def _spectrum(gray: np.ndarray) -> tuple[np.ndarray, tuple[slice, slice], tuple[int, int]]:
-    """The half spectrum of a picture with mirrored borders, the place of the picture in it, and the shape of both."""
-    borders = [min(MARGIN, side - 1) for side in gray.shape]
-    sides = [side + 2 * border for side, border in zip(gray.shape, borders, strict=True)]
-    shape = fft.next_fast_len(sides[0], real=True), fft.next_fast_len(sides[1], real=True)
-    around = [(border, border + good - side) for border, good, side in zip(borders, shape, sides, strict=True)]
-    place = tuple(slice(border, border + side) for border, side in zip(borders, gray.shape, strict=True))
-    mirrored = np.pad(gray.astype(np.float32, copy=False), around, mode="reflect")
-    return fft.rfft2(mirrored), (place[0], place[1]), shape
+def _spectrum(gray: np.ndarray) -> Spectrum:
+    height, width = (fft.next_fast_len(side + 2 * MARGIN, real=True) for side in gray.shape)
+    around = [(MARGIN, good - side - MARGIN) for good, side in zip((height, width), gray.shape, strict=True)]
+    half = fft.rfft2(np.pad(gray.astype(np.float32, copy=False), around, mode="reflect"))
+    middle, before = height // 2, math.ceil(ROOM * width) + 2
+    values = np.zeros((height, before + half.shape[1]), np.complex64)
+    values[:middle, before:], values[middle:, before:] = half[height - middle :], half[: height - middle]
+    rows = _paired(height)
+    values[rows, :before] = values[rows, before + 1 : 2 * before + 1][::-1, ::-1].conj()
+    place = tuple(slice(MARGIN, MARGIN + side) for side in gray.shape)
+    return Spectrum(values, before, (height, width), (place[0], place[1]))
+
+
+def _paired(height: int) -> slice:
+    """Rows of a spectrum that mirror each other: all, without the lowest one where their number is even."""
+    return slice(1 - height % 2, height)
+
+
+def _half(spectrum: Spectrum) -> np.ndarray:
+    """The half spectrum of a real picture, with what was put into the other half."""
+    values, before, height = spectrum.values, spectrum.before, spectrum.shape[0]
+    rows, middle = _paired(height), height // 2
+    values[rows, before : 2 * before + 1] += values[rows, : before + 1][::-1, ::-1].conj()
+    return np.concatenate([values[middle:, before:], values[:middle, before:]])
 
 
 @lru_cache(maxsize=SHAPES)
 def _bands(height: int, width: int) -> tuple[list[Band], np.ndarray]:
-    """The band of each direction, and the weights of all together in a half spectrum.
+    """The band of each direction, and the weights of all together, for each real and imaginary part of a spectrum.
 
-    A band is one of its two sides, twice, so that phase and strength part.
+    Where `_half` adds what lies opposite, a weight stands once: not before the column of frequency 0, and half in it.
     """
-    together = np.zeros((height, width // 2 + 1), np.float32)
+    before = math.ceil(ROOM * width) + 2
+    room = Spectrum(np.zeros((height, before + width // 2 + 1), np.float32), before, (height, width), (slice(0),) * 2)
     bands = []
     for angle in np.pi * np.arange(DIRECTIONS) / DIRECTIONS:
-        (down, fall), (across, swell) = (_side(*side) for side in ((np.sin(angle), height), (np.cos(angle), width)))
+        side = 1 if np.cos(angle) >= 0 else -1
+        (down, fall), (across, swell) = _side(side * np.sin(angle), height), _side(side * np.cos(angle), width)
         bands.append(Band(down, across, 2 * np.outer(fall, swell).astype(np.float32)))
-        _add(together, bands[-1], bands[-1].weight, np.float32(0.5))
-    return bands, together
+        room.at(down, across, bands[-1].weight.shape)[:] += bands[-1].weight / 2
+    rows = _paired(height)
+    room.values[rows, before : 2 * before + 1] += room.values[rows, : before + 1][::-1, ::-1]
+    room.values[:, before] /= 2
+    room.values[:, :before] = 0
+    return bands, np.repeat(room.values, 2, axis=1)
 
 
-def _side(direction: float, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """The frequencies of a band along one side, and their weights."""
+def _side(direction: float, length: int) -> tuple[int, np.ndarray]:
+    """The first frequency of a band along one side, and the weights from there on."""
     middle = direction / PERIOD * length
     reach = REACH * length
     found = np.arange(math.ceil(middle - reach), math.floor(middle + reach) + 1)
-    return found, np.exp(-(((found - middle) / (WIDTH * length)) ** 2) / 2)
+    return int(found[0]), np.exp(-(((found - middle) / (WIDTH * length)) ** 2) / 2)
 
 
-def _cut(spectrum: np.ndarray, band: Band, shape: tuple[int, int]) -> np.ndarray:
-    """The weighted values of a band, from the half of a spectrum whose other half mirrors it."""
-    minus = np.searchsorted(band.across, 0)
-    values = np.empty(band.weight.shape, np.complex64)
-    values[:, minus:] = spectrum[np.ix_(band.down % shape[0], band.across[minus:])]
-    np.conjugate(spectrum[np.ix_(-band.down % shape[0], -band.across[:minus])], out=values[:, :minus])
-    values.real *= band.weight
-    values.imag *= band.weight
-    return values
+def _around(band: Band, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Where a wider stretch begins that has a band in its middle."""
+    height, width = band.weight.shape
+    return band.down - (shape[0] - height) // 2, band.across - (shape[1] - width) // 2
 
 
-def _add(spectrum: np.ndarray, band: Band, values: np.ndarray, share: np.float32) -> None:
-    """Add the values of a band to both halves of a spectrum, of which one is kept."""
-    minus, plus = np.searchsorted(band.across, 0), np.searchsorted(band.across, 0, "right")
-    values, height = values * share, len(spectrum)
-    spectrum[np.ix_(band.down % height, band.across[minus:])] += values[:, minus:]
-    spectrum[np.ix_(-band.down % height, -band.across[:plus])] += values[:, :plus].conj()
+def _loud(spectrum: Spectrum, bands: Sequence[Band], amplify: float, attenuate: float) -> np.ndarray:
+    """What is added to each of these bands: nearly the same strength wherever the picture holds something of it, and
+    what is taken from all.
 
-
-def _evened(band: Band, texture: np.ndarray, shape: tuple[int, int]) -> tuple[Band, np.ndarray]:
-    """A band with nearly the same strength wherever the picture holds something of it.
-
-    It is worked on alone, at the low resolution that its width asks for.
+    Each is worked on alone, at the low resolution that its width asks for.
     """
-    if not texture.size:  # a picture of a pixel or two
-        return band, texture
-    sides = tuple(fft.next_fast_len(math.ceil(2 * ROOM * side)) for side in shape)
-    start = [int(side[0]) - (room - len(side)) // 2 for side, room in zip(band[:2], sides, strict=True)]
-    wide = Band(start[0] + np.arange(sides[0]), start[1] + np.arange(sides[1]), band.weight)
-    whole = np.zeros(sides, np.complex64)
-    place = tuple(slice(s[0] - first, s[0] - first + len(s)) for s, first in zip(band[:2], start, strict=True))
-    whole[place] = texture
-    held = fft.ifft2(whole, norm="forward", overwrite_x=True)
-    pixels = shape[0] * shape[1]  # by which `held` and the change are larger than they would be in whole
-    strength = np.sqrt(held.real**2 + held.imag**2 + np.float32((FAINT * pixels) ** 2))
+    shape = tuple(fft.next_fast_len(math.ceil(2 * ROOM * side)) for side in spectrum.shape)
+    own = np.zeros((len(bands), *shape), np.complex64)
+    for whole, band in zip(own, bands, strict=True):
+        down, across = _around(band, shape)
+        inner = whole[band.down - down :, band.across - across :][: band.weight.shape[0], : band.weight.shape[1]]
+        np.multiply(spectrum.at(band.down, band.across, band.weight.shape), band.weight, out=inner)
+    held = fft.ifft2(own, norm="forward")
+    pixels = math.prod(spectrum.shape)  # by which `held` and the change are larger than they would be in whole
+    strength = held.real * held.real
+    strength += held.imag * held.imag
+    strength += np.float32((FAINT * pixels) ** 2)
+    np.sqrt(strength, out=strength)
     strength *= np.float32(1 / pixels)
     held.real /= strength
     held.imag /= strength
-    return wide, fft.fft2(held, norm="forward", overwrite_x=True)
+    own *= np.float32(attenuate / 2)
+    even = fft.fft2(held, norm="forward", overwrite_x=True)
+    even *= np.float32(amplify / 2)
+    own += even
+    return own
