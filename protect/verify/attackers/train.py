@@ -77,8 +77,9 @@ def train(
     with seeded(model.device, derive(seed, "defence", defence or "")):
         teacher = DEFENCES[defence](model, settings)
     steps = steps or len(pairs) // settings.batch
-    adamw, total = optimizer(model, settings.learning_rate, settings.weight_decay), steps * settings.epochs
-    schedule = torch.optim.lr_scheduler.OneCycleLR(adamw, settings.learning_rate, total_steps=total)
+    rate, total = settings.learning_rate * (BUILT_IN[name].rate if name in BUILT_IN else 1), steps * settings.epochs
+    adamw = optimizer(model, rate, settings.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(adamw, rate, total_steps=total)
     rows, look = encoded(model, pairs), VIEWS[settings.augment](model.size)
     judge = Judge(model, test, transformed)
     yield judge.result(0, None, 0.0)

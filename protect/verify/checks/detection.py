@@ -2,40 +2,18 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
-from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
-from protect.seeds import derive, generator
+from protect.seeds import derive
+from protect.verify.checks.detector import BATCH, SEED, Crops, crops, trained_detector
 from protect.verify.countermeasures.prefix_dedup import EDGE, Planted, find_planted
 from protect.verify.countermeasures.text import fold_word
-from protect.verify.reading.high_pass import high_pass
-from protect.verify.reading.pairs import Pairs, centre
+from protect.verify.reading.pairs import Pairs
 
-SIDE = 64  # of the middle that is looked at; picture pixels, as noise does not survive a resize
-STEPS, BATCH, LEARNING_RATE = 100, 64, 3e-3
-LOUDER = 8  # times: noise is small
-SEED = 0
 MOST = 2000  # pairs that are looked at
 ANY_RATIO = 1.0
-
-Crops = Float[Tensor, "pictures 3 height width"]
-
-
-class Detector(nn.Sequential):
-    """One score a picture, higher is protected; it is shown what a small blur takes away."""
-
-    def __init__(self) -> None:
-        layers: list[nn.Module] = []
-        for inner, outer in ((3, 16), (16, 32), (32, 48)):
-            layers += [nn.Conv2d(inner, outer, 3, stride=2, padding=1), nn.BatchNorm2d(outer), nn.ReLU()]
-        super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(48, 1))
-
-    def forward(self, input: Tensor) -> Tensor:
-        return super().forward(input).squeeze(1)
 
 
 def detection(clean: Pairs, protected: Pairs) -> dict[str, float]:
@@ -58,8 +36,7 @@ def detection(clean: Pairs, protected: Pairs) -> dict[str, float]:
 
 def picture_auc(clean: Crops, protected: Crops, half: int) -> float:
     """AUC of the CNN on all but the first `half` pictures, on which it was trained for seconds."""
-    clean, protected = (high_pass(pictures) * LOUDER for pictures in (clean, protected))
-    network = _trained(clean[:half], protected[:half])
+    network = trained_detector(clean[:half], protected[:half])
     with torch.inference_mode():
         scores = [
             torch.cat([network(part) for part in pictures[half:].split(4 * BATCH)]) for pictures in (clean, protected)
@@ -79,40 +56,6 @@ def auc(negative: Float[Tensor, " clean"], positive: Float[Tensor, " protected"]
     order, _ = negative.sort()
     below = torch.searchsorted(order, positive, right=False) + torch.searchsorted(order, positive, right=True)
     return float(below.double().mean() / (2 * len(negative)))
-
-
-def crops(pictures: Sequence[np.ndarray]) -> Crops:
-    """The middle of each picture, floats in [0, 1]."""
-    squares = [middle(picture) for picture in pictures]
-    return torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float().div_(255)
-
-
-def middle(picture: np.ndarray) -> np.ndarray:
-    """The middle 64 pixels square of a picture, or a smaller one enlarged to that."""
-    height, width = picture.shape[:2]
-    if min(height, width) < SIDE:
-        return np.asarray(centre(Image.fromarray(picture), SIDE))
-    top, left = (height - SIDE) // 2, (width - SIDE) // 2
-    return picture[top : top + SIDE, left : left + SIDE]
-
-
-def _trained(clean: Crops, protected: Crops) -> Detector:
-    images = torch.cat([clean, protected])
-    labels = torch.cat([torch.zeros(len(clean)), torch.ones(len(protected))])
-    random = generator(SEED, "detector")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(SEED, "detector weights"))
-        network = Detector()
-    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=STEPS)
-    for _ in range(STEPS):
-        chosen = torch.randint(len(images), (BATCH,), generator=random)
-        loss = F.binary_cross_entropy_with_logits(network(images[chosen]), labels[chosen])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    return network.eval()
 
 
 def _suspicion(caption: str, planted: Planted) -> float:

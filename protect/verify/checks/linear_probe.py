@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from protect.verify.checks.detection import Crops
+from protect.verify.checks.detector import Crops
 from protect.verify.reading.high_pass import high_pass
 
 RIDGE = 0.1  # of the mean squared length of a picture's residual

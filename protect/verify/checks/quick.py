@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from protect.verify.checks.detection import crops, detection, middle
+from protect.verify.checks.detection import detection
+from protect.verify.checks.detector import crops, middle
 from protect.verify.checks.distances import Distances, distances
 from protect.verify.checks.leakage import leaks
 from protect.verify.checks.linear_probe import Probe

@@ -1,11 +1,13 @@
 """Every countermeasure by name; each is a row of the report."""
 
 from protect.verify.countermeasures import (
+    adaptive_denoiser,
     augmentation,
     caption_regression,
     colour_normalisation,
     denoiser,
     filters,
+    machine_captions,
     orthogonal_projection,
     perplexity,
     prefix_dedup,
@@ -13,6 +15,7 @@ from protect.verify.countermeasures import (
     recaptioned,
     regimes,
     scraper,
+    some_captions,
     spectral_peaks,
     spectral_whitening,
     squeeze,
@@ -34,6 +37,8 @@ MODULES = (
     prefix_dedup,
     perplexity,
     recaptioned,
+    some_captions,
+    machine_captions,
     filters,
     word_means,
     caption_regression,
@@ -42,20 +47,21 @@ MODULES = (
     spectral_whitening,
     colour_normalisation,
     denoiser,
+    adaptive_denoiser,
     purify,
 )
 COUNTERMEASURES: dict[str, Countermeasure] = {row.name: row for module in MODULES for row in module.ROWS}
-STANDARD = (
+STANDARD = (  # the strongest first: a small budget leaves out the last ones
+    "whiten-and-deduplicate",
+    "strong-augmentation",
+    "half-words",
+    "spectral-whitening",
+    "colour-normalisation",
+    "deduplicate-prefixes",
+    "caption-regression",
     "scraper-chain",
     "jpeg-75",
     "grayscale",
-    "strong-augmentation",
     "ueraser-light",
-    "half-words",
-    "deduplicate-prefixes",
-    "caption-regression",
     "notch-filter",
-    "spectral-whitening",
-    "colour-normalisation",
-    "whiten-and-deduplicate",
 )

@@ -10,7 +10,6 @@ from PIL import Image
 
 from protect.clip.open_clip_import import open_clip
 from protect.verify.countermeasures.base import ChangePicture, Countermeasure, Kind, Regime
-from protect.verify.countermeasures.random_crop import RandomCrop
 from protect.verify.reading.pairs import centre
 
 STRONG_SCALE, STRONG_RATIO = (0.08, 1.0), (3 / 4, 4 / 3)  # of the area, and the aspect: torchvision's defaults
@@ -18,9 +17,8 @@ JITTER = (0.4, 0.4, 0.4, 0.1)  # brightness, contrast, saturation, hue: SimCLR's
 
 
 def openclip_view(size: int) -> ChangePicture:
-    """The picture part of open_clip's own training transform: a crop of 0.9 to 1 of the area, bicubic."""
-    crop = open_clip().image_transform(size, is_train=True).transforms[0]
-    return RandomCrop(size, tuple(crop.scale), tuple(crop.ratio))
+    """The crop of open_clip's own training transform (torchvision's): 0.9 to 1 of the area, bicubic."""
+    return open_clip().image_transform(size, is_train=True).transforms[0]
 
 
 def plain_view(size: int) -> ChangePicture:
@@ -48,7 +46,9 @@ def _centre(picture: Image.Image, size: int) -> Image.Image:
 
 
 def _crop(size: int) -> ChangePicture:
-    return RandomCrop(size, STRONG_SCALE, STRONG_RATIO)
+    transforms = _transforms()
+    kind = transforms.InterpolationMode.BICUBIC
+    return transforms.RandomResizedCrop(size, STRONG_SCALE, STRONG_RATIO, interpolation=kind)
 
 
 def _transforms():  # type: ignore[no-untyped-def]

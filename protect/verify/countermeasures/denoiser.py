@@ -49,7 +49,7 @@ def denoised(pairs: Pairs, clean: Pairs) -> Pairs:
     Raises ValueError when too few keys have both, in one size.
     """
     network = train_denoiser(list(known_pairs(pairs, clean)))
-    return replace(pairs, pictures=Changed(len(pairs), lambda i: _restored(network, pairs.pictures[i])))
+    return replace(pairs, pictures=Changed(len(pairs), lambda i: restored(network, pairs.pictures[i])))
 
 
 def known_pairs(pairs: Pairs, clean: Pairs) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -67,15 +67,15 @@ def known_pairs(pairs: Pairs, clean: Pairs) -> Iterator[tuple[np.ndarray, np.nda
         yield pairs.pictures[row], clean.pictures[places[pairs.keys[row]]]
 
 
-def train_denoiser(known: Sequence[tuple[np.ndarray, np.ndarray]]) -> Denoiser:
+def train_denoiser(known: Sequence[tuple[np.ndarray, np.ndarray]], steps: int = STEPS) -> Denoiser:
     """Trained on crops of (published, clean) pictures; takes seconds."""
     random = generator(SEED, "denoiser")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(SEED, "denoiser weights"))
         network = Denoiser()
     optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=STEPS)
-    for _ in range(STEPS):
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
+    for _ in range(steps):
         chosen = torch.randint(len(known), (BATCH,), generator=random).tolist()
         crops = torch.stack([_crop(known[row], random) for row in chosen])
         published, clean = crops.unbind(1)
@@ -97,7 +97,8 @@ def _crop(pair: tuple[np.ndarray, np.ndarray], random: torch.Generator) -> Tenso
 
 
 @torch.inference_mode()
-def _restored(network: Denoiser, picture: np.ndarray) -> np.ndarray:
+def restored(network: Denoiser, picture: np.ndarray) -> np.ndarray:
+    """The picture without the noise that the network sees in it."""
     pixels = _floats(picture[None])
     clean = (pixels - network(pixels))[0].clamp(0, 1)
     return clean.mul(255).round().byte().permute(1, 2, 0).contiguous().numpy()

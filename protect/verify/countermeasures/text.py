@@ -133,5 +133,6 @@ ROWS = (
         "a random half of every caption's words dropped, fixed for each pair",
         CHANGED,
         captions=partial(redrawn, half),
+        strong=True,
     ),
 )

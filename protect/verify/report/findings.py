@@ -19,6 +19,9 @@ from protect.verify.records import (
 from protect.verify.report.summary import CONTROLS, SURE, control_words, most, place
 from protect.verify.result import Comparison
 
+ADAPTIVE = "adaptive-denoiser"
+NEW_CAPTIONS = {"recaptioned", "machine-captions", "some-captions"}
+
 
 def percents(comparison: Comparison) -> list[float]:
     """Protected shares of the mixtures that were run, the protected files by themselves (100) at the end."""
@@ -157,13 +160,17 @@ def untested(comparison: Comparison) -> list[str]:
     models = ", ".join(comparison.attackers)
     start = "from pretrained weights" if comparison.settings.get("pretrained") else "from scratch"
     pairs = max((arm.pairs for arm in comparison.arms), default=0)
-    return [
+    run = {arm.name for arm in comparison.arms}
+    copies = "" if ADAPTIVE in run else ", or from patterns in the tool"
+    silent = [
         *comparison.left_out,
         f"Other attackers than {models}, trained {start} on at most {pairs} pairs for "
         f"{comparison.settings.get('epochs', '-')} epochs: larger models, more data or longer training may get more.",
         "Other uses than contrastive training on image-caption pairs, such as image generation.",
         "Attackers who have the key (_protect/private): they can remove words and subtract noise; expect them to "
         "learn what clean files teach.",
-        "Attackers who estimate the noise from other copies of the pictures, or from patterns in the tool.",
-        "New captions for the published pictures, written by a captioning model or by people.",
+        f"Attackers who estimate the noise from other copies of the pictures{copies}.",
     ]
+    if not run & NEW_CAPTIONS:
+        silent.append("New captions for the published pictures, written by a captioning model or by people.")
+    return silent

@@ -101,6 +101,7 @@ def countermeasure_row(name: str) -> Row:
         claim=not control,
         regime=how.regime,
         transforms_test=how.transforms_test,
+        strong=how.strong and not control,
         slow=how.slow,
     )
 
@@ -134,7 +135,9 @@ def _transformed_test(how: Countermeasure, name: str, material: Material) -> Pat
 
 
 def _countered_content(how: Countermeasure, name: str, material: Material, settings: VerifySettings) -> list[Any]:
-    return [name, None if how.setting is None else _contents(getattr(settings, how.setting))]
+    if how.setting is None:
+        return [name, None]
+    return [name, [_contents(part) for part in getattr(settings, how.setting).split("=")]]
 
 
 def _contents(value: str) -> str:

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from math import ceil
 
 from protect.settings.verify import VerifySettings
-from protect.verify.countermeasures import COUNTERMEASURES, STANDARD
+from protect.verify.countermeasures import COUNTERMEASURES, STANDARD, Countermeasure
+from protect.verify.countermeasures.base import Kind
 from protect.verify.reading.differences import Differences
 from protect.verify.records import MATCHED, Group
 from protect.verify.runs.build import countermeasure_row, further_row, mixture_rows
@@ -14,8 +16,8 @@ from protect.verify.runs.row import Row
 
 LEAST_EPOCHS = 3
 LEAST_BATCHES = 4  # in an epoch
+CONTROLLED = "controls"  # among countermeasures: the matched controls of all others
 SHARES = (0.75, 0.5, 0.35, 0.25)  # of the pairs, when even fewer epochs do not fit
-OPTIONAL = ((Group.COUNTERMEASURE, Group.CONTROL), (Group.MIXTURE,))  # what may go, first to last
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def whole_plan(settings: VerifySettings, arms: Iterable[str]) -> Plan:
     for name in [*names]:
         setting = COUNTERMEASURES[name.removeprefix(MATCHED)].setting
         if setting is not None and getattr(settings, setting) is None:
-            left_out.append(f"{name}: needs --{setting}")
+            left_out.append(f"{name}: needs --{setting.replace('_', '-')}")
             names.remove(name)
     left_out = [*_not_asked_for(names), *left_out]
     rows = [control.row for control in CONTROLS]
@@ -70,25 +72,52 @@ def set_for(settings: VerifySettings) -> list[str]:
 def chosen(names: Sequence[str], given: Sequence[str] = ()) -> list[str]:
     """Countermeasures by name, in their own order; "standard", "all" and "none" stand for several.
 
-    "standard" includes those of `given`.
+    "standard" includes those of `given`. "controls" adds the matched controls of all chosen rows that change more
+    than captions.
     Each is followed by its matched control, clean:NAME, where that is asked for, or where more epochs are trained
     than for the clean files. What needs the clean pairs beside the published ones has no control.
     """
-    sets: dict[str, Sequence[str]] = {"standard": (*STANDARD, *given), "all": tuple(COUNTERMEASURES), "none": ()}
+    sets: dict[str, Sequence[str]] = {
+        "standard": (*STANDARD, *given),
+        "all": tuple(COUNTERMEASURES),
+        "none": (),
+        CONTROLLED: (),
+    }
     controls = [MATCHED + name for name, row in COUNTERMEASURES.items() if row.has_control]
     if unknown := sorted(set(names) - {*sets, *COUNTERMEASURES, *controls}):
         known = ", ".join([*sets, *COUNTERMEASURES, f"{MATCHED}NAME"])
         raise ValueError(f"countermeasures: expected some of {known}; got {', '.join(unknown)}")
     wanted = {one for name in names for one in sets.get(name, (name,))}
     wanted |= {MATCHED + name for name in wanted & {*COUNTERMEASURES} if COUNTERMEASURES[name].regime.times > 1}
+    if CONTROLLED in names:
+        wanted |= {MATCHED + name for name in wanted & {*COUNTERMEASURES} if _changes_pictures(COUNTERMEASURES[name])}
     ordered = [*STANDARD, *(name for name in COUNTERMEASURES if name not in STANDARD)]
     return [one for name in ordered for one in (name, MATCHED + name) if one in wanted]
+
+
+def _changes_pictures(row: Countermeasure) -> bool:
+    return row.has_control and row.kind not in (Kind.TEXT, Kind.FILTER)
 
 
 def strong_not_run(rows: Iterable[Row]) -> list[str]:
     """Countermeasures that are known to undo protections of this kind and have no row here."""
     names = {row.name for row in rows}
     return [name for name, row in COUNTERMEASURES.items() if row.strong and name not in names]
+
+
+def _is_weak(row: Row) -> bool:
+    return row.group in (Group.COUNTERMEASURE, Group.CONTROL) and not row.strong
+
+
+def _is_mixture(row: Row) -> bool:
+    return row.group is Group.MIXTURE
+
+
+def _is_strong(row: Row) -> bool:
+    return row.group is Group.COUNTERMEASURE and row.strong
+
+
+WEAK, STRONG = (_is_weak, _is_mixture), (_is_strong,)  # what may go, first to last
 
 
 def needless(plan: Plan, differences: Differences) -> dict[str, str]:
@@ -100,8 +129,9 @@ def needless(plan: Plan, differences: Differences) -> dict[str, str]:
 def within(plan: Plan, seconds: Callable[[Plan], float], budget: float, pairs: int, batch: int) -> Plan:
     """The largest part of the plan that is expected to take `budget` seconds, with what it leaves out.
 
-    What goes first: seeds, then countermeasures from the last (each after its control), then mixtures, epochs, and
-    training pairs (of so many). The mandatory rows stay, and so do further arms, even when they take longer.
+    What goes first: seeds, then countermeasures from the last (each after its control), then mixtures, and half of
+    the epochs. Known strong attacks go after these, from the last, then more epochs and training pairs (of so many).
+    The mandatory rows stay, and so do further arms, even when they take longer.
     """
     cut = next((part for part in smaller(plan, pairs, batch) if seconds(part) <= budget), None)
     if cut is None:
@@ -118,13 +148,14 @@ def smaller(plan: Plan, pairs: int, batch: int) -> Iterator[Plan]:
     yield plan
     for seeds in range(plan.seeds - 1, 0, -1):
         yield (plan := replace(plan, seeds=seeds))
-    for groups in OPTIONAL:
-        for last in [row for row in plan.rows if row.group in groups][::-1]:
+    half = max(LEAST_EPOCHS, ceil(plan.epochs / 2))
+    for named, least in ((WEAK, half), (STRONG, LEAST_EPOCHS)):
+        for last in [row for kind in named for row in plan.rows[::-1] if kind(row)]:
             plan = replace(plan, rows=tuple(row for row in plan.rows if row.name != last.name))
             if last.percent is None or not any(row.percent == last.percent for row in plan.rows):
                 yield plan  # a mixture goes with both of its rows
-    for epochs in range(plan.epochs - 1, LEAST_EPOCHS - 1, -1):
-        yield (plan := replace(plan, epochs=epochs))
+        for epochs in range(plan.epochs - 1, least - 1, -1):
+            yield (plan := replace(plan, epochs=epochs))
     for share in SHARES:
         if pairs * share >= LEAST_BATCHES * batch:
             yield (plan := replace(plan, pairs=int(pairs * share)))

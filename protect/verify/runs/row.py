@@ -51,6 +51,7 @@ class Row:
     needless: Callable[[Differences], str | None] = never
     regime: Regime = PLAIN
     transforms_test: bool = False
+    strong: bool = False
     slow: bool = False
     percent: float | None = None
     with_owner: bool = True

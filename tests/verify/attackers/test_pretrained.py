@@ -8,6 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
+from protect.clip.losses import clip_loss
+from protect.clip.models import optimizer
 from protect.settings.verify import VerifySettings
 from protect.verify.attackers import built_in
 from protect.verify.attackers.built_in import BUILT_IN, is_fitted, learns_from
@@ -104,3 +106,42 @@ def test_what_only_changes_training_steps_is_nothing_to_a_fit():
 
 def test_every_built_in_attacker_says_its_size():
     assert all(attacker_size(name, VerifySettings()) == one.size for name, one in BUILT_IN.items())
+
+
+def moved(name):
+    """The parameters and statistics that two steps of training change, of images, texts and heads."""
+    model = new_attacker(name, SMALL, 0)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    adamw = optimizer(model, 1e-3, 0.0)
+    model.train()
+    images, tokens = torch.rand(4, 3, 64, 64), model.rows([model.encode(text) for text in NAMES[:4]])
+    for _ in range(2):
+        adamw.zero_grad()
+        clip_loss(model.images(images), model.text(tokens), model.scale).backward()
+        adamw.step()
+    return {key for key, value in model.state_dict().items() if not torch.equal(before[key], value)}
+
+
+def test_lora_moves_additions_to_both_towers_and_the_heads_alone():
+    names = moved("pretrained-lora") - {"model.logit_scale"}
+    towers, heads = (
+        {n for n in names if n.startswith(("model.image.", "model.text."))},
+        {n for n in names if n.startswith(("model.image_head.", "model.text_head."))},
+    )
+    assert names == towers | heads and len(heads) == 4
+    assert all("lora_" in name for name in towers)
+    assert {name.split(".")[1] for name in towers} == {"image", "text"}
+
+
+def test_fine_tuning_moves_every_kind_of_weight():
+    names = moved("pretrained-finetune")
+    assert any(n.startswith("model.image.") and n.endswith("weight") for n in names)
+    assert any(n.startswith("model.text.") for n in names) and any("running_mean" in n for n in names)
+    assert {"model.image_head.weight", "model.text_head.weight"} <= names
+
+
+def test_lora_needs_peft(monkeypatch):
+    monkeypatch.setattr(built_in, "find_spec", lambda name: None if name == "peft" else "there")
+    with pytest.raises(ImportError, match=r"pip install 'protect-pairs\[pretrained\]'"):
+        attacker_size("pretrained-lora", SMALL)
+    assert attacker_size("pretrained-finetune", SMALL) == 64

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from protect.verify.checks import detection as module
-from protect.verify.checks.detection import auc, caption_auc, crops, detection, middle, picture_auc
+from protect.verify.checks import detector as module
+from protect.verify.checks.detection import auc, caption_auc, detection, picture_auc
+from protect.verify.checks.detector import crops, middle
 from protect.verify.reading.pairs import Pairs
 
 DRAW = np.random.default_rng(0)

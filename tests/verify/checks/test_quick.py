@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from protect.verify.checks import detection
+from protect.verify.checks import detector
 from protect.verify.checks.quick import cheap
 
 COUNT, KINDS = 60, 3
@@ -31,8 +31,8 @@ SCENES = [scene() for _ in range(COUNT)]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(detection, "STEPS", 15)
-    monkeypatch.setattr(detection, "BATCH", 32)
+    monkeypatch.setattr(detector, "STEPS", 15)
+    monkeypatch.setattr(detector, "BATCH", 32)
 
 
 def written(folder, make_shard, change=0, words=False):
