@@ -18,14 +18,10 @@ class Pictures(Sequence[np.ndarray]):
     @classmethod
     def write(cls, path: Path, pictures: Iterable[np.ndarray]) -> "Pictures":
         """Puts the pictures into a new file, one in memory at a time."""
-        ends, shapes = [0], []
-        with path.open("wb") as file:
+        with PictureFile(path) as file:
             for picture in pictures:
-                file.write(np.ascontiguousarray(picture).data)
-                ends.append(ends[-1] + picture.size)
-                shapes.append(picture.shape[:2])
-        starts = np.array([start for start, _ in pairwise(ends)], np.int64)
-        return cls(path, starts, np.array(shapes, np.int64).reshape(-1, 2))
+                file.add(picture)
+        return file.pictures
 
     @cached_property
     def _bytes(self) -> np.ndarray:
@@ -51,3 +47,28 @@ class Pictures(Sequence[np.ndarray]):
         """Some of the pictures, in the order of `rows`; no pixel is copied."""
         chosen = np.asarray(rows, np.int64)
         return Pictures(self.path, self.starts[chosen], self.shapes[chosen])
+
+
+class PictureFile:
+    """A file that pictures are put into one by one; `pictures` are all of them, once it is closed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.file = path, path.open("wb")
+        self.ends: list[int] = [0]
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __enter__(self) -> "PictureFile":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.file.close()
+
+    def add(self, picture: np.ndarray) -> None:
+        self.file.write(np.ascontiguousarray(picture).data)
+        self.ends.append(self.ends[-1] + picture.size)
+        self.shapes.append(picture.shape[:2])
+
+    @property
+    def pictures(self) -> Pictures:
+        starts = np.array([start for start, _ in pairwise(self.ends)], np.int64)
+        return Pictures(self.path, starts, np.array(self.shapes, np.int64).reshape(-1, 2))

@@ -2,7 +2,8 @@
 
 import io
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -14,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from protect.types import Pixels
-from protect.verify.reading.image_store import Pictures
+from protect.verify.reading.image_store import PictureFile, Pictures
 from protect.verify.reading.scrape import Find, Keep, scrape
 
 ROOM = 1.25  # pictures are stored with their shorter side at most this many times the training size
@@ -93,6 +94,20 @@ def read_pairs(
     pictures = (np.asarray(reduced(edit(image) if edit else image, size)) for image in reading)
     decoded_pictures: Sequence[np.ndarray] = Pictures.write(store, pictures) if store else list(pictures)
     return Pairs(tuple(reading.keys), decoded_pictures, tuple(reading.captions), reading.skipped)
+
+
+def read_sizes(
+    sources: Sequence[str], stores: Mapping[int, Path], limit: int | None = None, keep: Keep | None = None
+) -> dict[int, Pairs]:
+    """As `read_pairs`, at each size that there is a file for; every picture is decoded once for all of them."""
+    reading = _Reading(sources, limit, keep)
+    with ExitStack() as stack:
+        files = {size: stack.enter_context(PictureFile(path)) for size, path in stores.items()}
+        for image in reading:
+            for size, file in files.items():
+                file.add(np.asarray(reduced(image, size)))
+    about = (tuple(reading.keys), tuple(reading.captions))
+    return {size: Pairs(about[0], file.pictures, about[1], reading.skipped) for size, file in files.items()}
 
 
 def read_judged(

@@ -10,7 +10,7 @@ from protect.verify.countermeasures.base import Regime
 from protect.verify.reading.pairs import JudgedPairs
 from protect.verify.reading.test_set import HeldOut
 from protect.verify.runs.material import Material
-from protect.verify.runs.sources import read_material
+from protect.verify.runs.sources import read_materials
 
 MULTIPLE = 32  # pixels: the coarsest patches and strides in use
 
@@ -56,11 +56,9 @@ class Data:
         """At the size of every attacker, and those that the regimes need."""
         sizes = {name: attacker_size(name, settings) for name in settings.attackers}
         others = {scaled(size, regime) for regime in regimes for size in sizes.values()} - {*sizes.values()}
-        materials, judged = dict[int, Material](), dict[int, JudgedPairs]()
-        for size in (*sorted({*sizes.values()}), *sorted(others)):
-            judged[size] = held_out.read(size)
-            materials[size] = read_material(sources, size, held_out, folder)
-        return cls(files, sizes, materials, judged, held_out)
+        every = (*sorted({*sizes.values()}), *sorted(others))
+        judged = {size: held_out.read(size) for size in every}
+        return cls(files, sizes, read_materials(sources, every, held_out, folder), judged, held_out)
 
     def limited(self, pairs: int | None) -> "Data":
         """With the first so many clean pairs (None: all) and what was published of them."""

@@ -1,9 +1,9 @@
-"""What a comparison reads before it trains: test, clean and protected pairs, once for every size trained at."""
+"""What a comparison reads before it trains: clean and protected pairs, decoded once for all sizes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from protect.verify.reading.pairs import read_pairs
+from protect.verify.reading.pairs import read_pairs, read_sizes
 from protect.verify.reading.scrape import source_hashes
 from protect.verify.reading.test_set import HeldOut, is_held_out
 from protect.verify.records import CLEAN, PROTECTED, TEST
@@ -14,14 +14,18 @@ SHOWN = 6  # pairs of pictures in a report
 UNREDUCED = 1 << 30  # pixels
 
 
-def read_material(sources: Mapping[str, str], size: int, held_out: HeldOut, folder: Path) -> Material:
-    """The first clean pairs (None: all) that are not held out, and the protected pairs of the same keys."""
-    store = {name: folder / f"{name}-{size}.pixels" for name in (CLEAN, PROTECTED)}
+def read_materials(
+    sources: Mapping[str, str], sizes: Sequence[int], held_out: HeldOut, folder: Path
+) -> dict[int, Material]:
+    """By size, the first clean pairs (None: all) that are not held out, and the protected pairs of the same keys."""
+    clean_files, published_files = (
+        {size: folder / f"{name}-{size}.pixels" for size in sizes} for name in (CLEAN, PROTECTED)
+    )
     trained = (lambda key: not is_held_out(key)) if held_out.from_clean else None
-    clean = read_pairs([sources[CLEAN]], size, held_out.limit, trained, store=store[CLEAN])
-    keys = frozenset(clean.keys)
-    published = read_pairs([sources[PROTECTED]], size, keep=keys.__contains__, store=store[PROTECTED])
-    return Material(size, clean, published, dict(sources), folder, held_out)
+    clean = read_sizes([sources[CLEAN]], clean_files, held_out.limit, trained)
+    keys = frozenset(clean[sizes[0]].keys)
+    published = read_sizes([sources[PROTECTED]], published_files, keep=keys.__contains__)
+    return {size: Material(size, clean[size], published[size], dict(sources), folder, held_out) for size in sizes}
 
 
 def hashes(sources: Mapping[str, str], test: str | None) -> dict[str, dict[str, str]]:

@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 
 from protect.data.images import to_view
+from protect.verify.reading import pairs as pairs_module
 from protect.verify.reading.image_store import Pictures
-from protect.verify.reading.pairs import Pairs, centre, read_judged, read_pairs, reduced
+from protect.verify.reading.pairs import Pairs, centre, decoded, read_judged, read_pairs, read_sizes, reduced
 
 
 def png(pixels):
@@ -49,6 +50,17 @@ def test_pictures_in_a_file_are_the_same(shard, tmp_path):
     moved = inside.stored(tmp_path / "moved")
     assert isinstance(moved.pictures, Pictures) and all(map(np.array_equal, moved.pictures, outside.pictures))
     assert moved.stored(tmp_path / "again") is moved
+
+
+def test_several_sizes_are_read_in_one_pass(shard, tmp_path, monkeypatch):
+    expected = {size: read_pairs([shard], size, 5) for size in (4, 8)}
+    opened = []
+    monkeypatch.setattr(pairs_module, "decoded", lambda find: opened.append(find.key) or decoded(find))
+    found = read_sizes([shard], {size: tmp_path / f"{size}" for size in (4, 8)}, 5)
+    assert len(opened) == 5
+    for size, pairs in found.items():
+        assert (pairs.keys, pairs.captions) == (expected[size].keys, expected[size].captions)
+        assert all(map(np.array_equal, pairs.pictures, expected[size].pictures))
 
 
 def test_an_edit_sees_the_file_before_it_is_reduced(shard):
