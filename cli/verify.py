@@ -1,6 +1,5 @@
 """protect verify: what an attacker learns from the published files."""
 
-from functools import partial
 from pathlib import Path
 
 import click
@@ -8,6 +7,7 @@ import click
 from protect.settings.verify import VerifySettings
 
 from .options import build, settings_options
+from .trainings import TrainingProgress
 
 
 @click.command()
@@ -34,10 +34,10 @@ def verify(clean, protected, test, arms, out, cheap, as_json, **values):
         further[name] = source
     if cheap and settings.require:
         raise click.UsageError("--require: expected a comparison that trains, got --cheap; drop one of them")
-    progress = partial(click.echo, err=True)
-    if cheap:
-        result = check(clean, protected, settings, out, progress)
-    else:
-        result = compare(clean, protected, test, settings, further, out, progress)
+    with TrainingProgress() as progress:
+        if cheap:
+            result = check(clean, protected, settings, out, progress)
+        else:
+            result = compare(clean, protected, test, settings, further, out, progress)
     click.echo(to_json(to_dict(result)).rstrip() if as_json else to_text(result))
     return 0 if result.passed else 1

@@ -167,9 +167,31 @@ def mix_names(percent: float) -> tuple[str, str]:
     return f"mix-{percent:g}", f"absent-{percent:g}"
 
 
-def progress_line(run: str, result: EpochResult, epochs: int) -> str:
+class EpochLine(str):
+    """A line of progress about a training, which also says how much of it is done, for a bar."""
+
+    run: str
+    share: float
+
+
+class TotalLine(str):
+    """A line of progress about all trainings of a comparison, for a bar."""
+
+    done: int
+    total: int
+
+
+def total_line(text: str, done: int, total: int) -> TotalLine:
+    line = TotalLine(text)
+    line.done, line.total = done, total
+    return line
+
+
+def progress_line(run: str, result: EpochResult, epochs: int) -> EpochLine:
     """One line about a finished epoch."""
     to_text, to_image = (100 * result.better[f"{way}_{RECALL}"] for way in (TO_TEXT, TO_IMAGE))
     loss = "" if result.loss is None else f"loss {result.loss:.3f}, "
     retrieved = f"R@10 i2t {to_text:.1f} % t2i {to_image:.1f} %"
-    return f"{run}, epoch {result.epoch}/{epochs}: {loss}{retrieved}, {result.seconds:.1f} s"
+    line = EpochLine(f"{run}, epoch {result.epoch}/{epochs}: {loss}{retrieved}, {result.seconds:.1f} s")
+    line.run, line.share = run, result.epoch / epochs
+    return line

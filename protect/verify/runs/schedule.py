@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from protect.settings.verify import VerifySettings
 from protect.verify.attackers.train import train
 from protect.verify.reading.pairs import JudgedPairs
-from protect.verify.records import BEST, LAST, EpochResult, Group, Run, progress_line
+from protect.verify.records import BEST, LAST, EpochResult, Group, Run, progress_line, total_line
 from protect.verify.runs.build import built, forget
 from protect.verify.runs.material import Material
 from protect.verify.runs.row import Made, Row
@@ -86,6 +86,8 @@ class Schedule:
         waiting = deque(self._unfinished(groups))
         self._total = sum(len(group.trainings) for group in waiting)
         self._done, self._begin = 0, perf_counter()
+        if self._total:
+            self.workers.progress(total_line(f"trainings to run: {self._total}", 0, self._total))
         while waiting or self._ready or self._flying:
             while (self._ready or waiting) and len(self._flying) < self.workers.jobs:
                 call = self._ready.popleft() if self._ready else self._build(waiting.popleft())
@@ -134,7 +136,8 @@ class Schedule:
         self._done += 1
         minutes = (perf_counter() - self._begin) / self._done * (self._total - self._done) / 60
         if self._done < self._total:
-            self.workers.progress(f"{self._done} of {self._total} trainings done, about {minutes:.0f} min left")
+            text = f"{self._done} of {self._total} trainings done, about {minutes:.0f} min left"
+            self.workers.progress(total_line(text, self._done, self._total))
 
 
 def make_row(say: Say, row: Row, material: Material, settings: VerifySettings) -> Made:
