@@ -7,7 +7,10 @@ import click
 
 import protect
 
-COMMANDS = ("fit", "shards", "status", "photos", "watch", "web", "check", "inspect", "verify", "unlearn", "audit")
+COMMANDS = (
+    *("fit", "shards", "status", "photos", "watch", "web", "check", "inspect"),
+    *("verify", "bench", "unlearn", "audit"),
+)
 
 
 class Lazy(click.Group):

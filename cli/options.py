@@ -38,11 +38,16 @@ class GroupedOption(click.Option):
 
 
 def settings_options(
-    *classes: type, overrides: Mapping[str, Any] | None = None, group: str = "Options", first: Iterable[str] = ()
+    *classes: type,
+    overrides: Mapping[str, Any] | None = None,
+    group: str = "Options",
+    first: Iterable[str] = (),
+    names: Mapping[str, str] | None = None,
 ) -> Callable[[Any], Any]:
     """A decorator that adds one long option for every field of the given Settings classes.
 
-    group: the heading they stand under in the help; those named in `first` stand with the main options.
+    group: the heading they stand under in the help; those named in `first` stand with the main options. names: what
+    an option is called where it is not called like its field.
     """
 
     def decorate(command: Any) -> Any:
@@ -51,7 +56,8 @@ def settings_options(
             for field in reversed(fields(cls)):
                 default = (overrides or {}).get(field.name, field.default)
                 heading = "Options" if field.name in first else group
-                command = _option(field, hints[field.name], default, heading)(command)
+                called = (names or {}).get(field.name, field.name)
+                command = _option(field, hints[field.name], default, heading, called)(command)
         return command
 
     return decorate
@@ -66,8 +72,8 @@ def build(cls: type, values: dict[str, Any]) -> Any:
         raise click.UsageError(str(error)) from error
 
 
-def _option(field: Field, hint: Any, default: Any, group: str) -> Callable[[Any], Any]:
-    name, choices = "--" + field.name.replace("_", "-"), field.metadata["choices"]
+def _option(field: Field, hint: Any, default: Any, group: str, called: str) -> Callable[[Any], Any]:
+    name, choices = "--" + called.replace("_", "-"), field.metadata["choices"]
     may_be_unset = NoneType in get_args(hint)
     kind: Any = next(one for one in get_args(hint) if one is not NoneType) if may_be_unset else hint
     if get_origin(kind) is tuple:
@@ -77,7 +83,7 @@ def _option(field: Field, hint: Any, default: Any, group: str) -> Callable[[Any]
     elif choices:
         kind = click.Choice(list(choices))
     if kind is bool:
-        name, kind = f"{name}/--no-{field.name.replace('_', '-')}", None
+        name, kind = f"{name}/--no-{called.replace('_', '-')}", None
     elif may_be_unset:
         kind = OrNone(kind)
     text: Any = field.metadata["unset"] or False if default is None else True
@@ -151,7 +157,7 @@ def recipe_options(command: Any) -> Any:
     """Every knob of phase 1: those for all methods, then those that only some have, under their names."""
     for heading, own in reversed(_own_options().items()):
         for field, hint in reversed(own):
-            command = _option(field, hint, field.default, heading)(command)
+            command = _option(field, hint, field.default, heading, field.name)(command)
     return settings_options(*SHARED.values(), group="Fitting and words", first=MAIN)(command)
 
 
