@@ -16,6 +16,7 @@ import argparse
 import hashlib
 import io
 import json
+import logging
 import os
 import random
 import shutil
@@ -44,6 +45,7 @@ class Server:
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication
         from moto.server import ThreadedMotoServer
 
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else it writes a line for each request
         self.faulty, self.slow, self.refused = 0.0, 0.0, 0
         true, chance = DomainDispatcherApplication.__call__, random.Random(1)
 
@@ -257,6 +259,8 @@ def memory(count: int, protector: Path, minutes: float) -> dict[str, Any]:
         readings.append((time.perf_counter() - begin, pages * os.sysconf("SC_PAGE_SIZE") / 2**20, done))
     process.terminate()
     process.wait()
+    if not readings or readings[-1][2] < 40:
+        raise RuntimeError(f"memory: expected 40 shards or more in {minutes} minutes, found fewer; allow more time")
     working = [reading for reading in readings if reading[2] >= 20]  # after the imports
     few = max(1, len(working) // 20)
     return {

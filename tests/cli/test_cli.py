@@ -46,7 +46,8 @@ for words in (["--help"], ["shards", "--help"], ["fit", "--help"], ["inspect", "
     try:
         protect.cli.main()
     except SystemExit as ended:
-        print(ended.code, sorted({"torch", "open_clip", "numpy", "webdataset"} & set(sys.modules)), file=sys.stderr)
+        slow = {"torch", "open_clip", "numpy", "webdataset", "fsspec", "ray"}
+        print(ended.code, sorted(slow & set(sys.modules)), file=sys.stderr)
 """
     ran = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     ended = [line for line in ran.stderr.splitlines() if line.endswith("]") and line[0].isdigit()]

@@ -1,9 +1,13 @@
 """Shards on many processes and in object storage: the bytes of one process on one disk, whatever is killed."""
 
+import contextlib
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -303,8 +307,6 @@ def test_failures_are_written_down_until_they_are_over(tmp_path, clean, protecto
 @pytest.fixture
 def importable(monkeypatch):
     """Processes of their own find these tests."""
-    import sys
-
     monkeypatch.setattr(sys, "path", [*sys.path, str(Path(__file__).parents[2])])
 
 
@@ -348,6 +350,38 @@ def test_a_shard_that_kills_its_process_fails_alone(source, protector, tmp_path,
     assert reason == (
         "00002.tar: tried 2 times: its process was killed by signal 9; give it more memory or fewer --workers"
     )
+
+
+def descendants(process):
+    """All processes below one, by the system's own list."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            state, parent = path.read_text().rpartition(")")[2].split()[:2]
+            if state != "Z":
+                parents[int(path.parent.name)] = int(parent)
+    found = {process}
+    while more := {one for one, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {process}
+
+
+def test_a_killed_driver_takes_its_workers_along_and_loses_nothing(source, protector, local, tree, tmp_path):
+    protector.save(tmp_path / "protector")
+    out, with_a_worker = tmp_path / "out", 3  # beside the fork server and the tracker of resources
+    command = [sys.executable, "-P", "-m", "protect.cli", "shards", source, out, "--urls", "keep"]
+    driver = subprocess.Popen([*command, "--protector", tmp_path / "protector", "--workers", "2", "-q"])
+    while len(others := descendants(driver.pid)) < with_a_worker and driver.poll() is None:
+        time.sleep(0.02)
+    driver.kill()
+    driver.wait()
+    end = time.monotonic() + 60
+    while alive := [one for one in others if Path(f"/proc/{one}").exists()]:
+        assert time.monotonic() < end, alive
+        time.sleep(0.05)
+    done = protect(source, out, Protector.load(tmp_path / "protector"))
+    assert [stats["protected"] for stats in done] == [3, 2, 3, 2]
+    assert {name: data for name, data in shard_files(tree(out)).items() if name in local} == local
 
 
 @pytest.mark.parametrize(
