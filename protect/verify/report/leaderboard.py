@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -42,14 +43,15 @@ def weakest_table(results: Results) -> Table:
 def _weakest_row(name: str, comparison: Comparison, row: Weakest | None) -> tuple[str, ...]:
     missing = ", ".join(comparison.not_run) or "-"
     if row is None:
-        return (name, f"no verdict: {comparison.refusal}", "", "", "-", "-", missing)
+        return (name, "no verdict", "", "", "-", "-", missing)
     by = (with_error(comparison, row), with_error(comparison, row, PERCENTILE))
     return (name, row.arm, row.attacker, row.moment, *by, missing)
 
 
 def rows_table(results: Results) -> Table:
     """Retained gain with its standard error, a line for each row and attacker, a column an entry."""
-    arms = list(dict.fromkeys(arm.name for c in results.values() for arm in c.arms if arm.name != CLEAN))
+    fullest = sorted(results.values(), key=lambda comparison: -len(comparison.arms))  # which has all rows in order
+    arms = list(dict.fromkeys(arm.name for c in fullest for arm in c.arms if arm.name != CLEAN))
     attackers = list(dict.fromkeys(name for comparison in results.values() for name in comparison.attackers))
     cells = [
         (arm, attacker, *(_cell(comparison, arm, attacker) for comparison in results.values()))
@@ -73,7 +75,7 @@ def about(results: Results) -> Iterator[str]:
     settings, pairs = first.settings, next((arm.pairs for arm in first.arms if arm.name == CLEAN), 0)
     yield (
         f"{pairs} training pairs, {first.test.pairs} clean test pictures; {settings['epochs']} epochs, batches of "
-        f"{settings['batch']}, {settings['seeds']} seeds a row."
+        f"{settings['batch']}, trainings of each row: {settings['seeds']}."
     )
     for attacker in first.attackers:
         ends = [f"{100 * (first.mean(CLEAN, attacker, moment) or 0):.1f} % ({moment})" for moment in (BEST, LAST)]
@@ -90,11 +92,18 @@ def about(results: Results) -> Iterator[str]:
 
 
 def left_out(results: Results, failed: Mapping[str, str]) -> Iterator[str]:
-    """Entries and rows that are missing, and why."""
+    """Entries and rows that are missing, and why; what holds for all entries is said once."""
     yield from (f"{name}: {why}" for name, why in failed.items())
+    names = defaultdict[str, list[str]](list)
     for name, comparison in results.items():
-        yield from (f"{name}: {row} is not applicable: {why}" for row, why in comparison.inapplicable.items())
-        yield from (f"{name}: {text}" for text in comparison.left_out)
+        if comparison.refusal:
+            names[f"no verdict: {comparison.refusal}"].append(name)
+        for row, why in comparison.inapplicable.items():
+            names[f"{row} is not applicable: {why}"].append(name)
+        for text in comparison.left_out:
+            names[text].append(name)
+    for text, entries in names.items():
+        yield text if len(entries) == len(results) else f"{', '.join(entries)}: {text}"
 
 
 def to_markdown(results: Results, failed: Mapping[str, str]) -> str:
@@ -124,4 +133,5 @@ def to_page(results: Results, failed: Mapping[str, str]) -> str:
 def to_text(results: Results) -> Iterator[str]:
     """A line for each entry, the best protected first."""
     for name, arm, attacker, epoch, retained, *_ in weakest_table(results).rows:
-        yield f"{name}: {retained} retained ({arm}, {attacker}, {epoch} epoch)" if attacker else f"{name}: {arm}"
+        said = f"{retained} retained ({arm}, {attacker}, {epoch} epoch)" if attacker else headline(results[name])
+        yield f"{name}: {said}"
