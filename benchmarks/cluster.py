@@ -177,10 +177,13 @@ def kills(server: Server, source: str, protector: Path, reference: dict[str, str
         starts += 1
         driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while driver.poll() is None:
-            time.sleep(chance.uniform(1, given.pause))
-            if sum(killed.values()) < given.kills and driver.poll() is None:
+            time.sleep(0.1)
+            if sum(killed.values()) < given.kills and _workers_of(driver.pid):  # else it is still being started
+                time.sleep(chance.uniform(0, given.pause))
                 workers = _workers_of(driver.pid)
-                victim = driver.pid if chance.random() < 0.4 or not workers else chance.choice(workers)
+                if driver.poll() is not None or not workers:
+                    continue
+                victim = driver.pid if chance.random() < 0.4 else chance.choice(workers)
                 killed["driver" if victim == driver.pid else "worker"] += 1
                 _kill(victim)
         code = driver.returncode
@@ -279,11 +282,12 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=500, help="of a shard (500)")
     parser.add_argument("--side", type=int, default=144, help="pixels of a picture's side (144)")
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--pause", type=float, default=8, help="seconds between two of them, at most (8)")
+    parser.add_argument("--pause", type=float, default=8, help="seconds before each of them, at most (8)")
     parser.add_argument("--small", type=int, default=10_000, help="small shards for the memory (10000)")
     parser.add_argument("--minutes", type=float, default=600, help="at most for these (600)")
     parser.add_argument("--workers", default="1,2,8", help="numbers of processes that are compared (1,2,8)")
     parser.add_argument("--parts", default="same,speed,kills,memory")
+    parser.add_argument("--name", default="cluster", help="of the file of results (cluster)")
     parser.add_argument("--no-ray", action="store_true")
     given = parser.parse_args()
     server, result = Server(), dict[str, Any]()
@@ -304,7 +308,7 @@ def main() -> None:
         begin = time.perf_counter()
         result[name] = steps[name]()
         print(name, result[name], f"{time.perf_counter() - begin:.0f} s", flush=True)
-        save("cluster", vars(given), result)
+        save(given.name, vars(given), result)
 
 
 if __name__ == "__main__":
