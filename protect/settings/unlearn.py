@@ -71,7 +71,9 @@ class ForgetSettings:
     aperture: float = knob(1.0, "[hac hac_reg hysac] scale of the entailment cones")
     order: float = knob(1.0, "[hysac] weight of the entailment terms beside the contrastive ones")
     preserve: float = knob(1.0, "[safeclip saferclip hysac] weight of keeping the safe pairs, 1 in the papers")
-    rivals: bool = knob(False, "[safeclip] an unsafe item is a wrong answer for an unsafe query, not so in the paper")
+    rivals: bool = knob(
+        False, "[safeclip saferclip] unsafe items as they are now are wrong answers too, not so in the papers"
+    )
     project: float = knob(1.0, "[ccup] share of the classes' directions that is taken out")
     keep: float = knob(1.0, "[ccu] outputs of the other modality, and retain images, as they were")
     balance: float = knob(0.5, "[ccu] every class named equally often for the forget images")
@@ -79,7 +81,8 @@ class ForgetSettings:
     raise_by: float | None = knob(
         None, "[level] loss added to each forget pair, in nats", unset="what unseen pairs have more, by --forget-test"
     )
-    hold_level: float = knob(3.0, "[level] weight of the forget pairs' loss staying at its level")
+    lift: float = knob(1.0, "[level] weight of the forget pairs' loss reaching its level")
+    steady: float = knob(20.0, "[level] retain embeddings as they were")
     bound: float = knob(0.5, "[npo] beta, how soon the ascent of a forget pair fades")
     repel: float = knob(1.0, "[npo] weight of the ascent beside the retain pairs' loss")
     sparse: float = knob(1e-5, "[l1_sparse] sum of all weights' magnitudes")

@@ -70,7 +70,7 @@ def test_forgotten_as_if_never_seen():
         (outcome(membership={"after": FAIR | {"loss": Attack(0.4, 0.02)}}), "membership", "less than"),
         (outcome(relearning={"after": course(5.0), "retrained": course(22.0)}), "relearning", "hidden"),
         (outcome(relearning={"after": course(5.0), "retrained": course(None)}), "relearning", "not within 32"),
-        (outcome(distance={"before": 0.2, "after": 0.3}), "distance", "further away"),
+        (outcome(distance={"before": 0.2, "after": 0.3}), "distance", "no nearer"),
     ],
 )
 def test_each_check_can_say_no(result, name, says):

@@ -59,7 +59,7 @@ METHODS: dict[str, Method] = {
     "hysac": Method(hysac.loss, geometry="hyperbolic", twins=True),
     "ccu": Method(ccu.loss, geometry="sphere", classes=True),
     "ccup": Method(edit=ccup.edit, geometry="sphere", classes=True),
-    "level": Method(level.loss, prepare=level.prepare),
+    "level": Method(level.loss, geometry="sphere", prepare=level.prepare),
     "npo": Method(npo.loss),
     "retrain": Method(retrain.loss, fresh=True),
     "finetune": Method(finetune.loss),

@@ -1,18 +1,20 @@
 """Levelled ascent (ours): the loss of each forget pair rises to where unseen pairs have it, and stays there.
 
-L = L_C(D_r) + w mean (l - l_o - rise)^2, where l is a forget pair's contrastive loss in a batch, l_o the frozen
-original's, and `rise` how much higher the original's loss is on unseen pairs of the kind. Ascent without a level
-destroys the model or stops too early; to a retrained model these pairs are unseen ones.
+L = w_1 |l - l_o - rise| + w_2 L_steady, where l is a forget pair's contrastive loss in a batch, l_o the frozen
+original's, and `rise` how much higher the original's loss is on unseen pairs of the kind: to a retrained model these
+pairs are unseen ones. |.| is quadratic within one nat. L_steady is 1 - cosine of the retain pairs' embeddings now and
+before: their contrastive loss cannot hold a model that knows them by heart, for it is near zero anyway.
 """
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from protect.settings.unlearn import ForgetSettings
 from protect.unlearn.head import Clip
-from protect.unlearn.methods import finetune
 from protect.unlearn.methods.ga import pair_losses
+from protect.unlearn.methods.safeclip import apart
 from protect.unlearn.pairs import Pairs
 from protect.unlearn.step import Step
 from protect.unlearn.task import Task
@@ -25,10 +27,12 @@ def loss(step: Step, settings: ForgetSettings) -> Float[Tensor, ""]:
             "level: expected unseen pairs of the kind to forget, found none; name them with --forget-test, or give "
             "--raise-by"
         )
-    forget = step.forget
+    forget, retain = step.forget, step.retain
     now = pair_losses(step.student.logits(forget.images, forget.texts))
     before = pair_losses(step.reference.logits(forget.images_before, forget.texts_before))
-    return finetune.loss(step, settings) + settings.hold_level * (now - before - rise).square().mean()
+    away = F.smooth_l1_loss(now, before + rise)
+    steady = apart(retain.images, retain.images_before) + apart(retain.texts, retain.texts_before)
+    return settings.lift * away + settings.steady * steady
 
 
 @torch.no_grad()

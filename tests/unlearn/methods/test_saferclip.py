@@ -57,10 +57,10 @@ def test_easy_inputs_come_first_and_the_others_join(progress, count):
 def test_only_the_own_counterpart_is_a_wrong_answer():
     student, safe, own = unit(1), unit(2), unit(3)
     chosen = target(student, safe, 1.0)
-    value = relative(student, safe, own, chosen, SCALE)
+    value = relative(student, safe, [own], chosen, SCALE)
     others = safe.clone()
     others[[i for i in range(6) if i not in chosen.nearest.tolist()]] *= -1
-    assert torch.equal(relative(student, others, own, chosen, SCALE), value)  # other safe items do not matter
+    assert torch.equal(relative(student, others, [own], chosen, SCALE), value)  # other safe items do not matter
     pairs = torch.stack([(student * safe[chosen.nearest]).sum(1), (student * own).sum(1)], 1)
     right = F.cross_entropy(SCALE * pairs, torch.zeros(6, dtype=torch.long))
     assert torch.allclose(value, right, atol=1e-5)
