@@ -12,6 +12,8 @@ from protect.clip.open_clip_import import open_clip
 from protect.unlearn.checkpoint import WEIGHTS
 from protect.unlearn.result import RESULT
 
+SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
+
 
 def named(model: str, weights: str | None, size: int | None) -> tuple[str, str | None, int | None]:
     """Model, weights and size as `load_model` takes them; names of models pass through.
@@ -25,6 +27,8 @@ def named(model: str, weights: str | None, size: int | None) -> tuple[str, str |
     if weights is None and path.is_file():
         name, found = recognised(path)
         return name, model, size or found
+    if weights is None and path.suffix in SUFFIXES:
+        raise ValueError(f"{model}: expected a file of weights, found none; check the path")
     return model, weights, size
 
 

@@ -32,6 +32,8 @@ def test_other_files_are_refused_with_a_cure(tmp_path):
     (tmp_path / "text.pt").write_text("no weights")
     with pytest.raises(ValueError, match=r"text.pt: expected a file of weights"):
         recognised(tmp_path / "text.pt")
+    with pytest.raises(ValueError, match=r"missing.pt: expected a file of weights, found none"):
+        named(str(tmp_path / "missing.pt"), None, None)
     torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pt")
     with pytest.raises(ValueError, match=r"expected the weights of tiny-resnet or tiny-vit, .*--weights"):
         recognised(tmp_path / "other.pt")
