@@ -69,5 +69,5 @@ def shards(
             results = protect_shards(plan, recipe, given, report, device, how)
     total = summary(plan, results)
     print_json(total) if as_json else click.echo(total["text"])
-    bad = ("failed_to_protect", "broken_shards", "triggers_cut", "leaks")
+    bad = ("failed_to_protect", "broken_shards", "triggers_cut", "leaks", "unread")
     return 1 if any(total[name] for name in bad) else 0

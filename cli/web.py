@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from protect.cli.options import Grouped, build, settings_options
+from protect.data.optional import missing
 from protect.settings.publish import PhotoSettings
 from protect.settings.web import WebSettings
 
@@ -29,7 +30,7 @@ def web(out: Path, key_folder: Path | None, browser: bool, **values: Any) -> int
     try:
         from protect.jobs.web.server import serve
     except ImportError as error:
-        raise ImportError(f"the page needs {error.name}: pip install 'protect-pairs[web]'") from error
+        raise missing("the page", "web") from error
 
     def say(address: str) -> None:
         click.echo(f"{address}\nopen this address in a browser on this computer; stop with Ctrl-C")

@@ -8,7 +8,7 @@ import torch
 def derive(seed: int, *names: object) -> int:
     """A seed for one purpose, the same on every machine and Python version."""
     text = "\x1f".join(map(str, (seed, *names)))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+    return int.from_bytes(hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:8], "big") >> 1
 
 
 def generator(seed: int, *names: object) -> torch.Generator:

@@ -5,6 +5,7 @@ from typing import Any
 from torch import nn
 
 from protect.clip.open_clip_import import open_clip
+from protect.data.optional import missing
 
 
 def low_rank(model: nn.Module, rank: int, extra: str) -> Any:
@@ -16,7 +17,7 @@ def low_rank(model: nn.Module, rank: int, extra: str) -> Any:
         open_clip()  # peft imports transformers' models, which need torchvision
         from peft import LoraConfig
     except ImportError as error:
-        raise ImportError(f"lora: expected peft, found none; pip install 'protect-pairs[{extra}]'") from error
+        raise missing("lora", extra) from error
     targets = [name for name, module in model.named_modules() if _fits(name, module, model)]
     return LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, target_modules=targets)
 

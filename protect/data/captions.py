@@ -5,7 +5,7 @@ A caption is one line, without the whitespace around it: of the `.txt`, of a JSO
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -84,19 +84,42 @@ def rewrite_captions(
     Raises CaptionError as `captions_of` does.
     """
     edits = _edits(sample, change, settings)
-    members: list[Member] = []
-    for member in sample.members:
-        if member.name in (same or {}):
-            edits.counts["same picture"] += 1
-            members.append(Member(member.name, (same or {})[member.name]))
-        elif _other(sample, member):
-            edits.counts["others dropped" if settings.others == "drop" else "others kept"] += 1
-            members += [] if settings.others == "drop" else [member]
-        else:
-            members.append(Member(member.name, _rewritten(sample, member, edits)))
+    members = _members(sample, edits, same or {}, lambda member: _rewritten(sample, member, edits))
     if counts is not None:
         counts.update(edits.counts)
-    return Sample(sample.key, tuple(members), tuple(map(change, sample.beside)))
+    return Sample(sample.key, members, tuple(map(change, sample.beside)))
+
+
+def as_decided(sample: Sample, settings: PublishSettings) -> Sample:
+    """A sample that cannot be protected: its captions as they are, its links and other members as `settings` say."""
+    edits = Edits((), str, settings, own_names(sample.key, [m.name for m in sample.members]))
+
+    def rewritten(member: Member) -> bytes:
+        try:
+            return _rewritten(sample, member, edits)
+        except ValueError:  # no Unicode, or no JSON: what can be read of it is looked through
+            if not is_text(member.data):
+                return member.data
+            found = read_text(member.data)
+            return found.encode(edits.text((), found.text))
+
+    return replace(sample, members=_members(sample, edits, {}, rewritten))
+
+
+def _members(
+    sample: Sample, edits: Edits, same: Mapping[str, bytes], rewritten: Callable[[Member], bytes]
+) -> tuple[Member, ...]:
+    members: list[Member] = []
+    for member in sample.members:
+        if member.name in same:
+            edits.counts["same picture"] += 1
+            members.append(Member(member.name, same[member.name]))
+        elif _other(sample, member):
+            edits.counts["others dropped" if edits.settings.others == "drop" else "others kept"] += 1
+            members += [] if edits.settings.others == "drop" else [member]
+        else:
+            members.append(Member(member.name, rewritten(member)))
+    return tuple(members)
 
 
 def without_litter(sample: Sample) -> tuple[Sample, int]:
@@ -128,20 +151,13 @@ def _rewritten(sample: Sample, member: Member, edits: Edits) -> bytes:
         return member.data
     if extension in TEXT_NAMES or extension == "json":
         found = _text(sample, member)
-        changed = edits.lines(found.text) if extension != "json" else _edit(edits, found.text)
-    elif extension and is_text(member.data):
+        changed = edits.lines(found.text) if extension != "json" else edits.json(found.text)
+    elif is_text(member.data):
         found = read_text(member.data)
-        changed = edits.text((extension,), found.text)
+        changed = edits.text((extension,) if extension else (), found.text)
     else:
-        return member.data  # a label, or a member of no sample
+        return member.data  # a label
     return member.data if changed == found.text else found.encode(changed)
-
-
-def _edit(edits: Edits, text: str) -> str:
-    value = json.loads(text.removeprefix(BOM))
-    if isinstance(value, dict | list):
-        return edits.json(text)
-    return edits.sweep(text)
 
 
 def _texts(value: Any, path: JsonPath) -> Iterator[tuple[JsonPath, str]]:

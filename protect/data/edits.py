@@ -5,16 +5,22 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from protect.data.extras import what_is, what_is_value
+from protect.data.extras import ENCODED, what_is, what_is_value, written_out
 from protect.data.json_text import JsonPath, edit_json, holds_json
 from protect.data.links import is_link, is_position, leads_back, without_links
-from protect.data.text import LINE, fold, is_text, read_text
+from protect.data.text import LINE, WORD, bare, is_text, read_text
 from protect.settings.publish import PublishSettings
 
 Change = Callable[[str], str]
 LONG = 16  # characters of a caption that is also looked for within longer texts
 LONG_DENSE = 6  # the same for scripts that need few characters
-WORDS = re.compile(r"\w+")
+NAMED = (  # a name and its value in a text: a line of YAML, an element of XML
+    re.compile(
+        r"(?m)^([^\S\r\n]*(?:[-*][^\S\r\n]+)?[\"']?([A-Za-z][\w.-]{0,40})[\"']?[^\S\r\n]*[:=][^\S\r\n]*)(?!//)(\S[^\r\n]*)"
+    ),
+    re.compile(r"(<([A-Za-z][\w:.-]{0,40})(?:\s[^<>]*)?>)([^<>]+)(?=</)"),
+)
+CELL = re.compile(r"\"[^\"]*\"|[^,;|\t\"<>:=]+")  # of a table, or what stands between the signs of YAML and XML
 DENSE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 
 
@@ -38,7 +44,7 @@ class Edits:
         self.counts: Counter[str] = Counter()
         self.links: list[str] = []
         self.others: list[str] = []
-        self._clean = {_plain(caption): caption for caption in captions}
+        self._clean = {bare(caption): caption for caption in captions}
         self._long = {plain: caption for plain, caption in self._clean.items() if _is_long(plain)}
         self._shortest = min(map(len, self._long), default=0)
 
@@ -62,6 +68,8 @@ class Edits:
             return self._link(path, old)
         if what := what_is_value(old):
             return self.embedded(path, old, what)
+        if isinstance(old, str) and ("\n" in old or len(old) > ENCODED):
+            return self.text(path, old)
         return self.sweep(old) if isinstance(old, str) else old
 
     def json(self, text: str, outer: JsonPath = ()) -> str:
@@ -82,22 +90,43 @@ class Edits:
         return self._link((name,), name) or "" if leads_back((), name, self.own) else self.sweep(name)
 
     def text(self, names: JsonPath, text: str) -> str:
-        """A further text: of JSON its values, else its lines."""
+        """A further text: of JSON, whole or line by line, its values; of any other its lines and named values."""
         if holds_json(text) is not None:
             return self.json(text, names)
         if not self.settings.keep_gps and is_position(names, text):
             self.counts["places"] += 1
             return ""
+        if any(holds_json(line) is not None for line in LINE.findall(text)):
+            return LINE.sub(lambda line: self._line_of(names, line[0]), text)
+        return self._prose(names, text)
+
+    def _line_of(self, names: JsonPath, line: str) -> str:
+        return self.json(line, names) if holds_json(line) is not None else self._prose(names, line)
+
+    def _prose(self, names: JsonPath, text: str) -> str:
+        for named in NAMED:
+            text = named.sub(self._named, text)
+        text = written_out(text, lambda part, what: self.embedded(names, part, what) or "")
         if leads_back(names, text, self.own):
-            text = self._link(names, text) or ""
+            return self._link(names, text) or ""
         return self.sweep(text)
+
+    def _named(self, found: re.Match[str]) -> str:
+        """A name with its value; the name alone where the value is emptied."""
+        start, name, value = found.groups()
+        if not self.settings.keep_gps and is_position((name,), value):
+            self.counts["places"] += 1
+            return start
+        if is_link(name) and leads_back((name,), value, self.own):
+            return start + (self._link((name,), value) or "")
+        return found[0]
 
     def sweep(self, text: str) -> str:
         """A text in which only what repeats a clean caption is changed."""
         return LINE.sub(lambda line: self._line(line[0]), text) if self._clean else text
 
     def _line(self, line: str) -> str:
-        plain = _plain(line)
+        plain = bare(line)
         if plain in self._clean:
             self.counts["copies"] += 1
             return self.change(line)
@@ -106,10 +135,18 @@ class Edits:
                 if inner in plain:
                     self.counts["copies"] += 1
                     line = self._replace(line, inner, caption)
-        return line
+            return line
+        return CELL.sub(self._cell, line)
+
+    def _cell(self, cell: re.Match[str]) -> str:
+        text = cell[0].strip(" \"'")
+        if not text or bare(text) not in self._clean:
+            return cell[0]
+        self.counts["copies"] += 1
+        return cell[0].replace(text, self.change(text))
 
     def _replace(self, line: str, inner: str, caption: str) -> str:
-        pattern = r"\W+".join(map(re.escape, WORDS.findall(caption)))
+        pattern = r"\W+".join(map(re.escape, WORD.findall(caption)))
         changed, count = re.subn(pattern, lambda found: self.change(found[0]), line, flags=re.IGNORECASE)
         return changed if count else self.change(caption)  # written with escapes: the whole line makes way
 
@@ -149,12 +186,6 @@ def is_caption_field(path: JsonPath, keys: Collection[str]) -> bool:
 
 def _name(path: JsonPath) -> str:
     return next((name for name in reversed(path) if name), "")
-
-
-def _plain(text: str) -> str:
-    """The words of a text alone; where it has none, all of it."""
-    folded = fold(text)
-    return " ".join(WORDS.findall(folded)) or folded
 
 
 def _is_long(plain: str) -> bool:

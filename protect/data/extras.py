@@ -3,10 +3,11 @@
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from typing import Any
 
 from protect.data.file_types import HEAD, kind_of
-from protect.data.text import is_text
+from protect.data.text import BOM, is_text, read_text
 
 LABEL = 8  # bytes: what is no longer than this, without zeros, is a label or a number and no picture
 ARRAY = 64  # numbers in a list from which on it may be pixels, an embedding or a caption's tokens
@@ -27,6 +28,10 @@ MAGICS = (
 )
 BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]+={0,2}\s*")
 DATA_ADDRESS = re.compile(r"\s*data:[^,]{0,200},")
+WRITTEN = re.compile(r"data:[\w/+.;=-]{0,100};base64,[\w+/=%-]{40,}|(?<![\w+/-])[A-Za-z0-9+/_-]{512,}={0,2}")
+NUMBERS = re.compile(r"\s*(?:P[1-3]\s)?[\s\d.,;:|+\-eE\[\](){}]*")
+NUMBER = re.compile(r"\d+(?:\.\d*)?")
+WRITTEN_OUT, MANY_NUMBERS = "a picture or file written out as text", "a list of many numbers"
 
 
 def is_litter(name: str) -> bool:
@@ -45,7 +50,7 @@ def what_is(data: bytes) -> str:
     named = next((name for magic, name in MAGICS if data.startswith(magic)), "")
     if named:
         return named
-    return "" if is_text(data) else "binary data"
+    return _encoded(read_text(data).text) if is_text(data) else "binary data"
 
 
 def what_is_value(value: Any) -> str:
@@ -55,8 +60,13 @@ def what_is_value(value: Any) -> str:
     if isinstance(value, str):
         return _encoded(value)
     if isinstance(value, list | tuple) and _numbers(value, ARRAY) >= ARRAY:
-        return "a list of many numbers"
+        return MANY_NUMBERS
     return ""
+
+
+def written_out(text: str, change: Callable[[str, str], str]) -> str:
+    """A text with each picture or file that is written out within it as `change(part, what it is)` has it."""
+    return WRITTEN.sub(lambda found: change(found[0], WRITTEN_OUT), text) if len(text) > ENCODED else text
 
 
 def _numbers(value: Any, enough: int) -> int:
@@ -73,13 +83,14 @@ def _numbers(value: Any, enough: int) -> int:
 
 
 def _encoded(text: str) -> str:
-    start = DATA_ADDRESS.match(text[:300])
-    if start:
-        return "a picture or file written out as text"
+    if DATA_ADDRESS.match(text[:300]):
+        return WRITTEN_OUT
+    if len(text) >= ARRAY and NUMBERS.fullmatch(text.lstrip(BOM)) and len(NUMBER.findall(text)) >= ARRAY:
+        return MANY_NUMBERS
     if len(text) < ENCODED or not BASE64.fullmatch(text) or len(text.split()) > 2 + len(text) // 60:
         return ""  # words of a sentence are shorter than the lines of base64
     head = re.sub(r"\s", "", text[:400]).replace("-", "+").replace("_", "/")[: 4 * (HEAD // 3)]
     try:
-        return what_is(base64.b64decode(head, validate=True)) and "a picture or file written out as text"
+        return what_is(base64.b64decode(head, validate=True)) and WRITTEN_OUT
     except binascii.Error:
         return ""

@@ -14,7 +14,7 @@ LINKS = (
 NO_LINKS = ("curl", "hurl", "purl", "furl", "burl", "knurl", "churl", "unfurl", "uncurl")
 OWNERS = "image img photo picture pic file asset media original orig flickr source"  # their id is the picture's
 SITES = "coco laion yfcc unsplash pexels pixabay wikimedia getty shutterstock instagram"
-PLACES = "latitude longitude lat lon lng geo geotag geolocation geohash"
+PLACES = "latitude longitude lat lon lng geo geotag geolocation geohash coords coordinates latlon latlng lonlat"
 LINK_WORDS, PLACE_WORDS = frozenset(LINKS.split()), frozenset(PLACES.split())
 HAS_ID = frozenset((*OWNERS.split(), *SITES.split()))
 IMAGE_NAME = r"(?:jpe?g?|jfif|png|webp|gif|tiff?|bmp|hei[cf]|avif|jxl|jp2|psd|dng|cr[23]|nef|arw|orf|raf|rw2|raw|svg)"
@@ -29,7 +29,8 @@ HARMLESS = re.compile(  # licences and the names of metadata formats: no picture
 WHOLE = re.compile(
     rf"""(?ix)
       (?:[a-z0-9-]+\.)+[a-z]{{2,}}(?::\d+)?/\S*            # an address without its scheme
-    | //[a-z0-9-]+\.\S+ | (?:urn|doi|magnet|ipfs|ark|hdl):\S+
+    | //[a-z0-9-]+\.\S+ | (?:urn|doi|magnet|ipfs|ark|hdl|flickr|{SITES.replace(" ", "|")}):\S+
+    | qm[1-9a-z]{{44}} | baf[a-z2-7]{{56}}                   # a content id of IPFS
     | [^\r\n]{{1,1000}}\.{IMAGE_NAME}(?:[?\#]\S*)?         # a picture's name or path
     | (?:~|[a-z]:|\\)?[/\\][^\s/\\]+[/\\]\S.*              # an absolute path
     | (?:(?:md5|sha-?\d+)[:=-])?(?:[0-9a-f]{{32}}|[0-9a-f]{{40}}|[0-9a-f]{{56}}|[0-9a-f]{{64}}|[0-9a-f]{{96}}
@@ -39,6 +40,7 @@ WHOLE = re.compile(
     | \{{?[0-9a-f]{{8}}-(?:[0-9a-f]{{4}}-){{3}}[0-9a-f]{{12}}\}}?
     """
 )
+POSITION = re.compile(r"\s*[-+]?\d{1,2}\.\d{3,}\s*[,; ]\s*[-+]?\d{1,3}\.\d{3,}\s*")
 GPS_TEXT = re.compile(r"(?i)gps\s*[a-z]*?(?:latitude|longitude|position|coordinates)")
 
 
@@ -111,8 +113,9 @@ def is_position(path: Collection[str | None], value: Any) -> bool:
 
 
 def tells_place(text: str) -> bool:
-    """Whether a text is EXIF written out, with a position in it; of JSON the fields are asked instead."""
-    return bool(GPS_TEXT.search(text))
+    """Whether a text is a pair of degrees, or EXIF written out with a position in it."""
+    pair = POSITION.fullmatch(text) and any(abs(float(number)) > 1 for number in re.findall(r"[\d.]+", text))
+    return bool(pair or GPS_TEXT.search(text))
 
 
 def own_names(key: str, members: Collection[str] = ()) -> frozenset[str]:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ import pyarrow.parquet as pq
 from protect.data.captions import CaptionError, Undecided
 from protect.data.edits import Change, Edits
 from protect.data.extras import what_is_value
-from protect.data.json_text import JsonPath
+from protect.data.json_text import JsonPath, edit_json, holds_json
 from protect.data.links import is_place, own_names
-from protect.data.parquet_types import column_of, fitted, holds_text, matters, plain, writable_schema
+from protect.data.parquet_types import column_of, described, fitted, holds_text, matters, plain, writable_schema
 from protect.data.sample_keys import Keys, key_text
 from protect.data.scratch import at_hand
 from protect.data.storage import Place
@@ -33,6 +34,10 @@ def look_at_parquet(parquet: Place, settings: PublishSettings) -> Undecided:
     asked = PublishSettings(caption_keys=settings.caption_keys, keep_gps=settings.keep_gps)
     links, others = dict[str, None](), dict[str, None]()
     with at_hand(parquet) as path, _named(parquet), _opened(path) as file:
+        about = Edits((), str, asked, ())
+        described(file.schema_arrow, partial(_about, about))
+        links |= dict.fromkeys(about.links)
+        others |= dict.fromkeys(about.others)
         for batch in file.iter_batches(batch_size=SEEN):
             rows = _Rows(pa.Table.from_batches([batch]), asked, {})
             for row in range(len(rows)):
@@ -42,6 +47,16 @@ def look_at_parquet(parquet: Place, settings: PublishSettings) -> Undecided:
                 links |= dict.fromkeys(edits.links)
                 others |= dict.fromkeys(edits.others)
     return Undecided(tuple(links), tuple(others))
+
+
+def check_parquet(path: Path) -> None:
+    """Raises CaptionError when a file is no parquet, or has no column that names the samples."""
+    with _named(path), _opened(path) as file:
+        if "key" not in file.schema_arrow.names:
+            raise CaptionError(
+                f"{path}: expected a column key that names the samples, found {', '.join(file.schema_arrow.names)}; "
+                "add it or move the parquet away"
+            )
 
 
 def parquet_captions(parquet: Place, settings: PublishSettings) -> dict[str, tuple[str, ...]]:
@@ -81,14 +96,11 @@ def rewrite_parquet(
     keys, counts = Keys([*words, *dropped, *kept]), Counter() if counts is None else counts
     may_empty = bool(dropped) or settings.urls == "strip" or "drop" in (settings.others, settings.unmatched)
     may_empty |= not settings.keep_gps and _has_places(source)
+    check_parquet(source)
     try:
         with _named(source), _opened(source) as file, part.open("wb") as sink:
-            if "key" not in file.schema_arrow.names:
-                raise CaptionError(
-                    f"{source}: expected a column key that names the samples, found "
-                    f"{', '.join(file.schema_arrow.names)}; add it or move the parquet away"
-                )
-            schema = writable_schema(file.schema_arrow, may_empty)
+            about = Edits((c for some in (captions or {}).values() for c in some), _emptied, settings, ())
+            schema = described(writable_schema(file.schema_arrow, may_empty), partial(_about, about))
             form = {"compression": _codec(file), "use_compliant_nested_type": _is_compliant(file)}
             with pq.ParquetWriter(sink, schema, **form) as writer:
                 for group in range(file.num_row_groups):
@@ -176,6 +188,16 @@ class _Rows:
 
     def _is_emptied(self, fate: str) -> bool:
         return fate == "dropped" or (fate == "unmatched" and self.settings.unmatched == "drop")
+
+
+def _about(edits: Edits, text: bytes) -> bytes:
+    """A text that describes a file: links and captions in it go, the names of columns stay."""
+    if not is_text(text):
+        return edits.value((), text) or b""
+    found = read_text(text)
+    if holds_json(found.text) is not None:
+        return found.encode(edit_json(found.text, lambda path, old: edits.value((), old)))
+    return found.encode(edits.value((), found.text) or "")
 
 
 def _nothing(caption: str) -> str:

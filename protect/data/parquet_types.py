@@ -1,6 +1,6 @@
 """Arrow types: which columns can hold text, bytes or links, and the types that changed columns are written in."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -45,6 +45,16 @@ def writable_schema(schema: Any, may_empty: bool) -> Any:
     """The schema with room for what changes: wide dictionary indices, and nulls where values may be emptied."""
     fields = [_writable(field, may_empty) if field.name != "key" else field for field in schema]
     return pa.schema(fields, metadata=schema.metadata)
+
+
+def described(schema: Any, change: Callable[[bytes], bytes]) -> Any:
+    """The schema with each text that describes the file, or a column, as `change` has it."""
+
+    def changed(about: Mapping[bytes, bytes] | None) -> dict[bytes, bytes] | None:
+        return {name: change(text) for name, text in about.items()} if about else None
+
+    fields = [field.with_metadata(changed(field.metadata)) for field in schema]
+    return pa.schema(fields, metadata=changed(schema.metadata))
 
 
 def column_of(values: Sequence[Any], kind: Any) -> Any:

@@ -17,6 +17,7 @@ from protect.data.file_types import HEAD, PICTURES, kind_of
 from protect.data.images import ImageError, Jpeg, check_size, dpi_of
 from protect.data.metadata import exif, iso_boxes
 from protect.data.metadata.metadata import Metadata, read_metadata
+from protect.data.optional import missing
 from protect.data.unreadable import why_not
 
 WRITTEN = {mode: mode for mode in ("L", "LA", "RGB", "RGBA", "CMYK", "I;16")}
@@ -143,7 +144,7 @@ def pillow_heif() -> ModuleType:
     try:
         import pillow_heif as module
     except ImportError:
-        raise ImportError("HEIC and HEIF need pillow-heif: pip install pillow-heif") from None
+        raise missing("HEIC and HEIF", "heic") from None
     return module
 
 
@@ -198,6 +199,8 @@ def _coding(data: bytes, options: dict[str, Any], icc: bytes | None) -> list[str
     """How the colours of an AVIF or HEIC are meant goes into its options; what is lost of it is said."""
     color = options["color"] = iso_boxes.color_of(data)
     notes = []
+    if color is None and icc is None:
+        notes.append("no colour tags: read and written as sRGB")
     if color is not None and color.transfer in iso_boxes.HDR and icc is None:
         notes.append(f"HDR picture ({iso_boxes.HDR[color.transfer]}): bands may show")
     if color is not None and color.matrix == iso_boxes.IDENTITY:

@@ -105,6 +105,20 @@ def _check_name(shard: Place) -> None:
         )
 
 
+def packed_beside(sources: Sequence[str]) -> tuple[str, ...]:
+    """Archives in the folders of shards that are packed in a way that is not read, by their path in their folder.
+
+    Of local folders alone: a listing of a bucket is not made twice.
+    """
+    folders = [Path(source) for source in sources if Path(source).is_dir()]
+    files = ((file, file.relative_to(folder)) for folder in folders for file in folder.rglob("*"))
+    return tuple(sorted(str(name) for file, name in files if _is_packed(file, name)))
+
+
+def _is_packed(file: Path, name: Path) -> bool:
+    return PACKED.search(name.name) is not None and not _is_hidden(name) and file.is_file()
+
+
 def _is_hidden(path: PurePath) -> bool:
     return any(part.startswith(".") or part == HOME for part in path.parts)
 

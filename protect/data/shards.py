@@ -37,6 +37,15 @@ IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
 META_NAME = re.compile(r"__[^/]*__($|/)")
 
 
+PACKED = (
+    (b"\x28\xb5\x2f\xfd", "a file packed by zstd"),
+    (b"BZh", "a file packed by bzip2"),
+    (b"\xfd7zXZ", "a file packed by xz"),
+    (b"\x04\x22\x4d\x18", "a file packed by lz4"),
+    (b"PK\x03\x04", "a zip archive"),
+)
+
+
 class TruncatedShard(ShardError):
     """A shard that breaks off or turns to nonsense part of the way."""
 
@@ -232,7 +241,9 @@ def _open_tar(path: Path) -> Iterator[tarfile.TarFile]:
             tar = tarfile.TarFile.open(fileobj=stream, mode="r|", tarinfo=_Header, encoding="utf-8")
         except _DAMAGE as error:
             found = "an empty file" if not path.stat().st_size else "a web page" if head[:1] == b"<" else str(error)
-            raise ShardError(f"{path}: expected a tar, plain or gzip, found {found}; get the shard again") from error
+            packed_as = next((name for magic, name in PACKED if head.startswith(magic)), "")
+            cure = "unpack it first" if packed_as else "get the shard again"
+            raise ShardError(f"{path}: expected a tar, plain or gzip, found {packed_as or found}; {cure}") from error
         with tar, stream:
             yield tar
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from protect.data.optional import missing
 from protect.data.storage_errors import DRIVERS, StorageError, reaching
 from protect.files import CURES, REMOTE, write_whole
 
@@ -63,10 +64,7 @@ class Remote:
             with reaching(self.url):
                 return fsspec.filesystem(driver.protocol, use_listings_cache=False)
         except ImportError as error:
-            raise ImportError(
-                f"{self.url}: expected a driver for {driver.protocol}://, found none; "
-                f"pip install 'protect-pairs[{driver.extra}]'"
-            ) from error
+            raise missing(self.url, driver.extra) from error
 
     def info(self) -> dict[str, Any]:
         """What the store says of it. Raises FileNotFoundError."""

@@ -3,6 +3,7 @@
 import html
 import re
 import unicodedata
+import urllib.parse
 from typing import NamedTuple
 
 BOM = "\ufeff"
@@ -14,6 +15,8 @@ MARKS = (  # the longer mark first: UTF-32's begins like UTF-16's
 )
 INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 LINE = re.compile(rf"[^\s{BOM}](?:[^\r\n]*[^\s{BOM}])?")  # one caption: a line without the whitespace around it
+WORD = re.compile(r"[^\W_]+")
+ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
 MOST_CONTROLS = 0.1  # share of control characters above which bytes are no text
 
 
@@ -49,6 +52,12 @@ def fold(text: str) -> str:
     if not text.isascii() or "&" in text:
         text = INVISIBLE.sub("", unicodedata.normalize("NFKC", html.unescape(text)))
     return " ".join(text.split()).casefold()
+
+
+def bare(text: str) -> str:
+    """The words of a text alone, as file names and addresses too spell them; where it has none, all of it."""
+    folded = fold(urllib.parse.unquote(text) if ESCAPED.search(text) else text)
+    return " ".join(WORD.findall(folded)) or folded
 
 
 def _unmarked(data: bytes) -> str:

@@ -16,7 +16,7 @@ from protect.data.window import Window
 from protect.jobs.fit import window_of
 from protect.jobs.plan import Plan
 from protect.jobs.shard import try_samples
-from protect.jobs.summary import _shards
+from protect.jobs.summary import counted
 from protect.methods.protector import Protector, fit
 from protect.methods.recipe import Recipe
 from protect.types import Sample
@@ -29,7 +29,7 @@ def estimate(plan: Plan, recipe: Recipe, protector: Protector | None, device: st
     samples, first = _first_shard(plan)
     pairs, exact = _count(plan, first), len(plan.shards) == 1
     window = pairs if recipe.fit.window is None else min(pairs, recipe.fit.window)
-    lines = [f"{_shards(len(plan.shards))}, {'' if exact else 'about '}{pairs} pairs -> {plan.out}"]
+    lines = [f"{counted(len(plan.shards), 'shard')}, {'' if exact else 'about '}{pairs} pairs -> {plan.out}"]
     fitting, new = 0.0, protector is None
     if protector is None:
         probe = replace(recipe, fit=replace(recipe.fit, window=PROBE, batch=min(PROBE, recipe.fit.batch)))

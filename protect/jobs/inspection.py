@@ -64,14 +64,14 @@ def inspect_run(
         ) from error
     shards = name_shards([str(out)])
     keys, leaks, rows = job["publish"]["caption_keys"], [], []
-    clean = _clean_shards(job, against)
+    clean, noise = _clean_shards(job, against), job["recipe"]["noise"]["epsilon"] >= 1
     for shard, name in shards.items():
         rows.append({"shard": name, **_stats(shard)})
         records = read_records((private / name).parent, shard)
         style = job["recipe"]["trigger"]["trigger_style"]
         originals = _originals(clean.get(name), records, keys, style)
         originals.kept = {plain_key(error["key"]) for error in rows[-1]["errors"] if error["key"] not in records}
-        leaks += list(scan_files(shard, originals))
+        leaks += [leak for leak in scan_files(shard, originals) if noise or leak.kind != "unprotected"]
     pairs = _pairs(shards, clean, private, count, seed, keys)
     sheet: Place | None = None
     if pairs:

@@ -1,6 +1,6 @@
 """A look for leaks in the files of a shard that was just written: some of its samples, opened again."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,14 +21,26 @@ class Clean:
 
 
 def check_leaks(
-    shard: Path, parquet: Path, clean: list[Clean], settings: PublishSettings, noise: bool = True
+    shard: Path,
+    parquet: Path,
+    clean: list[Clean],
+    settings: PublishSettings,
+    noise: bool = True,
+    texts: Iterable[tuple[str, Sequence[str], Sequence[str]]] = (),
+    known: Collection[str] = (),
 ) -> list[str]:
-    """One line for each leak of these samples that nobody asked for; without noise, clean pictures were asked for."""
+    """One line for each leak of these samples that nobody asked for; without noise, clean pictures were asked for.
+
+    texts: key, captions and published captions of all samples of the shard; known: the keys of all its samples. Files
+    that belong to none of them are looked at too.
+    """
     originals, keys = Originals(settings.caption_keys), [sample.key for sample in clean]
+    for key, captions, published in texts:
+        originals.texts.add(plain_key(key), captions, published)
     for sample in clean:
         originals.add(sample.key, sample.captions, sample.published, sample.picture)
     originals.pictures.files = {plain_key(sample.key): sample.picture for sample in clean}
-    leaks = [*scan_shard(shard, originals, keys)] if keys else []
+    leaks = [*scan_shard(shard, originals, keys, known)] if keys or known else []
     if keys and parquet.exists():
         leaks += scan_parquet(parquet, originals, keys)
     wanted = leaks if noise else [leak for leak in leaks if leak.kind != "unprotected"]

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from protect.data.captions import Undecided
-from protect.data.shard_list import ShardError, name_shards
+from protect.data.shard_list import ShardError, name_shards, packed_beside
 from protect.data.shards import TruncatedShard, read_samples
 from protect.data.storage import Place, Remote, check_bucket, place, refuse_unknown, size_of
 from protect.files import HOME, PlanError, refuse_address
@@ -28,6 +28,7 @@ class Plan:
     publish: PublishSettings
     looks: Looks = field(default_factory=Looks, compare=False, repr=False)
     names: Mapping[Place, str] = field(default_factory=dict)  # places below OUT, where they are not the shards' names
+    unread: tuple[str, ...] = ()  # archives beside the shards that are packed in a way that is not read
 
     @property
     def home(self) -> Place:
@@ -69,7 +70,7 @@ def make_plan(sources: Sequence[str], out: str | Path, publish: PublishSettings,
     target = place(out)
     names = name_shards(sources)
     shards = tuple(names)
-    plan = Plan(shards, target, publish, Looks(len(shards), publish), names)
+    plan = Plan(shards, target, publish, Looks(len(shards), publish), names, packed_beside(sources))
     _check_places(shards, target, [place(source) for source in sources])
     some = _some(shards)
     _check_open(some)
@@ -155,20 +156,23 @@ def _check_clean(plan: Plan, shards: Sequence[Place]) -> None:
 
 def check_decided(source: Place, found: Undecided, settings: PublishSettings) -> None:
     """Raises PlanError where nobody said what is to be done with links or other members."""
+    if reason := undecided_reason(found, settings):
+        raise PlanError(f"{source}: {reason}")
+
+
+def undecided_reason(found: Undecided, settings: PublishSettings) -> str:
+    """What nobody has decided about, and how to; "" where all is decided."""
     if found.links and not settings.urls:
-        raise links_error(source, found.links[0])
+        return (
+            f"its {found.links[0]!r} fields lead back to the clean originals; "
+            "say --urls strip to empty them or --urls keep to publish them"
+        )
     if found.others and not settings.others:
-        raise PlanError(
-            f"{source}: its {found.others[0]} may show the clean picture or caption again and cannot be protected; "
+        return (
+            f"its {found.others[0]} may show the clean picture or caption again and cannot be protected; "
             "say --others drop to leave such parts out or --others keep to publish them"
         )
-
-
-def links_error(shard: Place, field: str) -> PlanError:
-    return PlanError(
-        f"{shard}: its {field!r} fields lead back to the clean originals; "
-        "say --urls strip to empty them or --urls keep to publish them"
-    )
+    return ""
 
 
 def check_places(source: Path, out: Path) -> None:

@@ -12,17 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from protect.data.beside import samples_of
-from protect.data.captions import without_litter
-from protect.data.parquet import rewrite_parquet
+from protect.data.captions import Undecided, as_decided, without_litter
+from protect.data.loose_texts import ShardCaptions
+from protect.data.parquet import check_parquet, rewrite_parquet
+from protect.data.prepared import Failure
 from protect.data.shard_writer import ShardWriter
 from protect.data.shards import TruncatedShard, is_interleaved, sibling_parquet
-from protect.files import MARKER, write_whole
+from protect.files import MARKER, PlanError, write_whole
 from protect.jobs.layout import ShardFiles
 from protect.jobs.leak_check import check_leaks
 from protect.jobs.look import undecided_in
-from protect.jobs.plan import check_decided
+from protect.jobs.plan import undecided_reason
 from protect.jobs.sample import Outcome, Ready, SampleError, guarded, protect_chunk, ready
-from protect.jobs.shard_stats import COMPARED, Tally, _stats, marker
+from protect.jobs.shard_stats import COMPARED, LEFT_OUT, Tally, _stats, marker
 from protect.methods.parts.trigger import write_words
 from protect.methods.protector import Protector
 from protect.settings.publish import PublishSettings
@@ -43,11 +45,13 @@ def write_shard(
 ) -> dict[str, Any]:
     """Writes the protected shard, its parquet, its private record and last its stats file; returns the stats.
 
-    tick: called after every sample. Raises SampleError when on_error is fail, PlanError on links nobody decided
-    about, OSError from the disk; then nothing of the shard is left behind.
+    tick: called after every sample. Raises SampleError when on_error is fail (PlanError on what nobody decided
+    about), OSError from the disk; then nothing of the shard is left behind.
     """
     tally = Tally()
     files.stats.unlink(missing_ok=True)
+    if isinstance(parquet := sibling_parquet(shard), Path):
+        check_parquet(parquet)  # before hours are spent on its samples
     try:
         with ShardWriter(files.target) as writer:
             _write_samples(writer, shard, settings, protector, pool, tally, tick)
@@ -55,8 +59,7 @@ def write_shard(
             write_whole(files.records, lines.encode(), mode=0o600)
             _write_parquet(shard, files.parquet, settings, protector, tally)
             writer.commit()
-        noise = protector.recipe.noise.epsilon >= 1
-        tally.leaks = check_leaks(files.target, files.parquet, tally.clean, settings, noise)
+        tally.leaks = _leaks(files, settings, protector, tally)
         stats = _stats(tally, settings) | {MARKER: marker(files, identity)}
         write_whole(files.stats, json.dumps(stats, indent=4).encode())
     except BaseException:  # Ctrl-C too: a tar without its stats would look finished to others
@@ -65,6 +68,16 @@ def write_shard(
                 path.unlink(missing_ok=True)
         raise
     return stats
+
+
+def _leaks(files: ShardFiles[Path], settings: PublishSettings, protector: Protector, tally: Tally) -> list[str]:
+    style, noise = protector.recipe.trigger.trigger_style, protector.recipe.noise.epsilon >= 1
+    texts = (
+        (r["key"], r["captions"], [write_words(caption, words=r["words"], style=style) for caption in r["captions"]])
+        for r in tally.records
+    )
+    known = {r["key"] for r in tally.records} | {error["key"] for error in tally.errors}
+    return check_leaks(files.target, files.parquet, tally.clean, settings, noise, texts, known)
 
 
 def _write_samples(
@@ -79,8 +92,10 @@ def _write_samples(
     for outcome in _outcomes(shard, publish, protector, pool, tally):
         if outcome.failure and publish.on_error == "fail":
             raise SampleError(f"{shard.name}: {outcome.sample.key}: {outcome.failure}; use --on-error keep or skip")
-        if not (outcome.failure and publish.on_error == "skip"):
+        if not outcome.failure:
             writer.write(outcome.sample)
+        elif publish.on_error == "keep":
+            writer.write(as_decided(outcome.sample, publish))
         tally.add(outcome)
         tick()
 
@@ -108,16 +123,19 @@ def _items(
     """Samples decoded ahead by the pool, a few at a time, in order."""
     ahead: deque[Future[Ready | Outcome]] = deque()
     seen: set[str] = set()
+    captions = ShardCaptions(shard, publish)
     try:
         if is_interleaved(shard):
             tally.notes.append("the files of a sample are not side by side in this tar; they are in the written one")
-        for number, sample in enumerate(samples_of(shard, publish)):
+        number = -1  # of those with a key
+        for sample in samples_of(shard, publish):
+            number += bool(sample.key)
             sample, litter = without_litter(sample)
             tally.parts.update({"litter": litter} if litter else {})
             if litter and not sample.members:
                 continue
-            again, compared = sample.key in seen, number % COMPARED == 0
-            ahead.append(pool.submit(_decided, shard, sample, protector, publish, again, compared))
+            again, compared = sample.key in seen, bool(sample.key) and number % COMPARED == 0
+            ahead.append(pool.submit(_decided, sample, captions, protector, publish, again, compared))
             seen.add(sample.key)
             if len(ahead) > AHEAD:
                 yield ahead.popleft().result()
@@ -131,14 +149,30 @@ def _items(
 
 
 def _decided(
-    shard: Path, sample: Sample, protector: Protector, publish: PublishSettings, again: bool, compared: bool
+    sample: Sample,
+    captions: ShardCaptions,
+    protector: Protector,
+    publish: PublishSettings,
+    again: bool,
+    compared: bool,
 ) -> Ready | Outcome:
-    """A sample made ready; PlanError on links and other members that nobody decided about."""
+    """A sample made ready; one with links or other members that nobody decided about fails, and is left out."""
 
     def work() -> Ready | Outcome:
-        if not (publish.urls and publish.others):
-            check_decided(shard, undecided_in(sample, publish), publish)
-        return ready(sample, protector, publish, again, compared)
+        repeats = captions.repeated_in(sample)
+        asked = not (publish.urls and publish.others)
+        found = undecided_in(sample, publish) if asked else Undecided((), ())
+        found = Undecided(found.links, (*found.others, *(f"{name} (captions of samples)" for name in repeats)))
+        if reason := undecided_reason(found, publish):
+            if publish.on_error == "fail":
+                raise PlanError(f"{captions.shard}: {reason}")
+            left = Sample(sample.key or sample.members[0].name, ())
+            return Outcome(left, failure=Failure(LEFT_OUT, reason))
+        members = tuple(m for m in sample.members if publish.others != "drop" or m.name not in repeats)
+        item = ready(replace(sample, members=members), protector, publish, again, compared)
+        if len(members) < len(sample.members) and isinstance(item, Outcome):
+            item.counts["others dropped"] += len(sample.members) - len(members)
+        return item
 
     return guarded(sample, work)
 
@@ -168,7 +202,8 @@ def _write_parquet(shard: Path, target: Path, publish: PublishSettings, protecto
     changes = {r["key"]: partial(write_words, words=r["words"], style=style) for r in tally.records}
     captions = {r["key"]: r["captions"] for r in tally.records}
     failed = {e["key"] for e in tally.errors} - {"", *changes}
-    dropped, kept = (failed, ()) if publish.on_error == "skip" else ((), failed)
+    dropped = failed if publish.on_error == "skip" else failed & tally.left_out
+    kept = failed - dropped
     broken = any(not error["key"] for error in tally.errors)  # the samples of some rows are lost with it
     settings = replace(publish, unmatched="drop") if broken and not publish.unmatched else publish
     rewrite_parquet(source, target, changes, dropped, settings, kept, captions, tally.rows)

@@ -13,6 +13,7 @@ from protect.jobs.leak_check import CHECKED, Clean
 from protect.jobs.sample import Outcome
 from protect.settings.publish import PublishSettings
 
+LEFT_OUT = "left out"
 COMPARED = 8  # one sample of so many is written clean too, to tell what the codec alone does: a third of phase 2
 
 
@@ -28,6 +29,7 @@ class Tally:
     clean: list[Clean] = field(default_factory=list)
     leaks: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    left_out: set[str] = field(default_factory=set)  # samples with parts that nobody decided about
 
     def add(self, outcome: Outcome) -> None:
         key = outcome.sample.key
@@ -42,6 +44,8 @@ class Tally:
         elif outcome.failure is not None:
             self.status[outcome.failure.kind] += 1
             self.errors.append({"key": key, "reason": str(outcome.failure)})
+            if outcome.failure.kind == LEFT_OUT:
+                self.left_out.add(key)
 
     def mean(self, name: str) -> float | None:
         """Mean of one measure over the protected images; infinite ones (no change at all) are left out."""
@@ -74,7 +78,7 @@ def _stats(tally: Tally, publish: PublishSettings) -> dict[str, Any]:
         "end_time": None,
         "status_dict": dict(sorted(tally.status.items())),
         "protected": successes,
-        "skipped": count - successes if publish.on_error == "skip" else 0,
+        "skipped": count - successes if publish.on_error == "skip" else len(tally.left_out),
         "failed_to_protect": count - successes,
         "linf": max((r["linf"] for r in tally.records), default=None),
         "psnr": tally.mean("psnr"),

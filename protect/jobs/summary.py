@@ -18,6 +18,7 @@ def summary(plan: Plan, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "protected": protected,
         "failed_to_protect": count - protected,
         "broken_shards": sum(not error["key"] for error in errors),
+        "unread": list(plan.unread),
         "triggers_cut": sum(error["reason"].startswith("trigger cut") for error in errors),
         "linf": max((r["linf"] for r in results if r["linf"] is not None), default=None),
         "psnr": _weighted(results, "psnr"),
@@ -33,8 +34,8 @@ def summary(plan: Plan, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return total | {"text": _text(total, plan)}
 
 
-def _shards(count: int) -> str:
-    return "1 shard" if count == 1 else f"{count} shards"
+def counted(count: int, thing: str) -> str:
+    return f"1 {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def _weighted(results: Sequence[dict[str, Any]], name: str) -> float | None:
@@ -44,9 +45,11 @@ def _weighted(results: Sequence[dict[str, Any]], name: str) -> float | None:
 
 
 def _text(total: dict[str, Any], plan: Plan) -> str:
-    where = f"{_shards(total['shards'])}: {total['out']}"
-    count = "1 leak" if len(total["leaks"]) == 1 else f"{len(total['leaks'])} leaks"
-    lines = [f"{count} of clean material, do not publish: {leak}" for leak in total["leaks"][:1]]
+    where = f"{counted(total['shards'], 'shard')}: {total['out']}"
+    lines = [
+        f"{counted(len(total['leaks']), 'leak')} of clean material, do not publish: {leak}"
+        for leak in total["leaks"][:1]
+    ]
     lines.append(f"{total['protected']} of {total['count']} pairs protected in {where}")
     if total["protected"]:
         psnr = "infinite" if total["psnr"] is None else f"{total['psnr']:.1f} dB"
@@ -59,12 +62,18 @@ def _text(total: dict[str, Any], plan: Plan) -> str:
         kept = total["trigger_survival"]
         lines.append("captions: untouched" if kept is None else f"trigger words surviving: {100 * kept:.1f} %")
     what = {"keep": "passed through unchanged", "skip": "left out", "fail": "refused"}[plan.publish.on_error]
-    if total["failed_to_protect"]:
-        lines.append(f"{total['failed_to_protect']} samples could not be protected and were {what}:")
+    failed = total["failed_to_protect"]
+    if failed:
+        lines.append(
+            f"{counted(failed, 'sample')} could not be protected and {'was' if failed == 1 else 'were'} {what}:"
+        )
     lines += _listed([f"{e['shard']} {e['key']}: {e['reason']}" for e in total["errors"] if e["key"]])
     if total["broken_shards"]:
         lines.append("shards that could not be read to their end, or written:")
     lines += _listed([e["reason"] for e in total["errors"] if not e["key"]])
+    if total["unread"]:
+        lines.append("archives of a kind that is not read; unpack them and protect them too:")
+    lines += _listed(total["unread"])
     lines += total["notes"][:LISTED]
     lines.append(f"never publish {plan.private}: it undoes the protection")
     return "\n".join(lines)

@@ -9,11 +9,13 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 
 SIDE = 64  # pictures are compared at this size, in grey
+TINTS = 8  # and their colours at this one
 HASH = 8  # bits on each side of a perceptual hash
 NEAR = 12  # bits of 64 by which hashes of one picture may differ
 MOST_PIXELS = 100_000_000
@@ -27,16 +29,25 @@ LIKENESS = 14.0  # of 255: pictures of one sample that differ by more show diffe
 COPY = 4.0  # of 255: the same for pictures of two samples, which may be shots of one scene
 
 
-def small(data: bytes) -> np.ndarray | None:
-    """The picture in a file, upright, in grey at SIDE x SIDE; None where there is none that opens."""
+class Small(NamedTuple):
+    """A picture upright and small: in grey at SIDE x SIDE, and its colours at TINTS x TINTS."""
+
+    grey: np.ndarray
+    tints: np.ndarray
+
+
+def small(data: bytes) -> Small | None:
+    """The picture in a file; None where there is none that opens."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # large or oddly packed pictures
-            image = Image.open(io.BytesIO(data))
-            if image.size[0] * image.size[1] > MOST_PIXELS:
+            opened = Image.open(io.BytesIO(data))
+            if opened.size[0] * opened.size[1] > MOST_PIXELS:
                 return None
-            image.draft("L", (4 * SIDE, 4 * SIDE))  # a large JPEG is decoded at a fraction of its size
-            return small_pixels(np.asarray(ImageOps.exif_transpose(image).convert("RGB")))
+            opened.draft("RGB", (2 * SIDE, 2 * SIDE))  # a large JPEG is decoded at a fraction of its size
+            image = _turned(opened).convert("RGB")
+            grey = image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
+            return Small(np.asarray(grey), np.asarray(image.resize((TINTS, TINTS), Image.Resampling.BOX)))
     except MemoryError:
         raise
     except Exception:  # hostile bytes: Pillow's parsers raise nearly anything
@@ -44,13 +55,13 @@ def small(data: bytes) -> np.ndarray | None:
 
 
 def small_pixels(color: np.ndarray) -> np.ndarray:
-    """The same for HxWx3 pixels."""
+    """HxWx3 pixels in grey at SIDE x SIDE."""
     grey = Image.fromarray(np.ascontiguousarray(color)).convert("L")
     return np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BOX))
 
 
 def small_array(array: np.ndarray) -> np.ndarray | None:
-    """The same for an array of pixels, of whatever range and order of axes; None where it can be no picture."""
+    """An array of pixels, of whatever range and order of axes, in grey; None where it can be no picture."""
     if array.ndim > 3:
         array = array[0] if array.shape[0] == 1 else array.reshape(-1, *array.shape[-2:])
     if array.ndim == 1:
@@ -97,14 +108,19 @@ class CleanPictures:
     """The clean pictures by sample key: small ones, and the files where they are at hand."""
 
     smalls: dict[str, np.ndarray] = field(default_factory=dict)
+    tints: dict[str, np.ndarray] = field(default_factory=dict)
     read: Callable[[Collection[str]], Mapping[str, bytes]] = lambda keys: {}  # the clean files of some keys
     read_published: Callable[[Collection[str]], Mapping[str, bytes]] = lambda keys: {}  # and the protected ones
     files: Mapping[str, bytes] = field(default_factory=dict)
     published: dict[str, np.ndarray] = field(default_factory=dict)  # the protected ones that scans have come across
 
-    def is_near(self, key: str, pixels: np.ndarray) -> bool:
+    def add(self, key: str, picture: Small) -> None:
+        self.smalls[key], self.tints[key] = picture
+
+    def is_near(self, key: str, picture: Small) -> bool:
         """Whether a published picture is so near to the clean one that the files have to be compared."""
-        return key in self.smalls and _rms(pixels.astype(np.float32) - self.smalls[key]) < SAME
+        pairs = ((self.smalls, picture.grey), (self.tints, picture.tints))
+        return all(key in known and _rms(one.astype(np.float32) - known[key]) < SAME for known, one in pairs)
 
     def judge(self, suspects: list[Suspect]) -> Iterator[tuple[Suspect, str]]:
         """The suspects that are clean pictures, and how it shows."""
@@ -136,7 +152,7 @@ class CleanPictures:
         if _rms(difference) > (LIKENESS if suspect.key == key else COPY):
             return None
         if suspect.is_main and suspect.key == key:
-            return self._main(suspect, key) if _rms(difference) < SAME else ""
+            return self._main(suspect, key) if suspect.data else ""
         whose = "the clean picture" if suspect.key == key else f"the clean picture of {key}"
         if published is None:
             return whose if _rms(difference) < SAME else None
@@ -181,6 +197,15 @@ class CleanPictures:
             return "the clean picture, pixel by pixel"
         again = _again(clean, suspect.data)
         return "the clean picture, merely written again" if again and _apart(again, found) < EQUAL else ""
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    """A picture upright; one whose EXIF is damaged as it is."""
+    try:
+        plain = image.format == "JPEG" and not {"exif", "xmp"} & set(image.info)
+        return image if plain else ImageOps.exif_transpose(image)
+    except Exception:  # hostile bytes: Pillow's parser raises nearly anything
+        return image
 
 
 def perceptual_hash(pixels: np.ndarray) -> np.uint64:

@@ -8,7 +8,9 @@ import hashlib
 import html
 import re
 import unicodedata
+import urllib.parse
 from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
 
 Finding = tuple[str, str]  # kind, detail
 
@@ -23,6 +25,8 @@ LINK_NAME = re.compile(
     r"|etag|u?uid|guid|(?:image|photo|picture|flickr|asset|source|original|file)s? ?id)(?:$|[^a-z])"
 )
 PLACE_NAME = re.compile(r"(?:^|[^a-z])(?:gps\w*|latitude|longitude|geohash|geotag)")
+ASCII_WORD = re.compile(r"[a-z0-9]+")
+POSITION = re.compile(r"([-+]?\d{1,2}\.\d{3,})\s*[,; ]\s*([-+]?\d{1,3}\.\d{3,})")
 ADDRESS = re.compile(r"(?i)(?:[a-z][a-z0-9+.-]*://|\bwww\.)([^\s/\"'<>]+)[^\s\"'<>]*")
 HASH = re.compile(r"(?i)(?:md5|sha-?\d+)?[:=-]?(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{56}|[0-9a-f]{64}|[0-9a-f]{128})")
 PICTURE_PATH = re.compile(
@@ -34,9 +38,14 @@ NO_ORIGINAL = re.compile(
 )
 
 
+@lru_cache(1 << 14)
 def normal(text: str) -> str:
     """A text without what a scraper's cleaning would take away: case, punctuation, escapes, odd spaces."""
-    text = unicodedata.normalize("NFKC", html.unescape(text)).casefold()
+    text = urllib.parse.unquote(text) if "%" in text else text
+    text = text if text.isascii() and "&" not in text else unicodedata.normalize("NFKC", html.unescape(text))
+    text = text.casefold()
+    if text.isascii():
+        return " ".join(ASCII_WORD.findall(text)) or " ".join(text.split())
     words = "".join(c if c.isalnum() or unicodedata.category(c).startswith("M") else " " for c in text).split()
     return " ".join(words) or " ".join(text.split())
 
@@ -87,10 +96,10 @@ class CleanTexts:
             elif form in self._anywhere and form not in published:
                 found.add(f"a clean caption of {self._anywhere[form]}")
         if not found and own and key in self._published:
-            whole = f" {normal(text)} "
-            for form in filter(None, self._published[key]):
-                whole = re.sub(rf"(?<= ){re.escape(form)}(?= )", "|", whole)  # also twice running: spaces are shared
-            if any(form in whole for form in own if len(form) >= SHORT):
+            whole, long = f" {normal(text)} ", [form for form in own if len(form) >= SHORT]
+            for form in filter(None, self._published[key]) if any(form in whole for form in long) else ():
+                whole = whole.replace(f"{form} ", "| ")  # also twice running, and glued to what stands before
+            if any(form in whole for form in long):
                 found.add("a clean caption within a longer text")
         yield from (("caption", detail) for detail in sorted(found))
 
@@ -154,6 +163,9 @@ def link_in(names: Collection[str], value: object, own: Collection[str]) -> str:
         if PLACE_NAME.search(spaced):
             return f"position {name}"
     text = text.strip()
+    degrees = POSITION.fullmatch(text)
+    if degrees and (abs(float(degrees[1])) > 1 or abs(float(degrees[2])) > 1):
+        return "position in degrees"
     if addresses:
         return "an address"
     if HASH.fullmatch(text):

@@ -23,6 +23,10 @@ DEEPEST = 6
 MOST = 1 << 28  # bytes unpacked from one member
 FEWEST_PIXELS = 192  # numbers in a list from which on it may be a picture
 PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b]")
+PNM = re.compile(rb"P[1-6]\s")
+NUMBERS = re.compile(r"[\s\d.,;|+\-eE\[\]()]{384,}")
+WRITTEN = re.compile(r"base64,([A-Za-z0-9+/=_-]{40,})|(?<![\w+/-])([A-Za-z0-9+/_-]{512,}={0,2})")
 INNER = re.compile(rb"\xff\xd8\xff[\xe0-\xef\xdb]|\x89PNG\r\n\x1a\n")
 ENCODED = re.compile(r"(?:data:[^,]{0,200},)?\s*([A-Za-z0-9+/_\s-]{40,}={0,2})\s*")
 MARKS = (
@@ -85,7 +89,7 @@ def in_bytes(place: str, names: tuple[str, ...], data: bytes, depth: int = 0) ->
     """What bytes hold: a picture, packed files, an array, text, or things of these kinds somewhere inside."""
     if not data or depth > DEEPEST:
         return
-    if data.startswith(PICTURES) or data[8:12] == b"WEBP" or data[4:8] == b"ftyp":
+    if data.startswith(PICTURES) or data[8:12] == b"WEBP" or data[4:8] == b"ftyp" or PNM.match(data):
         yield Leaf(place, names, Picture(data))
     elif (unpacked := _unpacked(data)) is not None:
         yield from in_bytes(place, names, unpacked, depth + 1)
@@ -121,6 +125,24 @@ def in_text(place: str, names: tuple[str, ...], text: str, depth: int = 0) -> It
             return
         if _decoded(data) is None:
             yield from in_bytes(place, names, data, depth + 1)
+    elif len(text) > FEWEST_PIXELS:
+        yield from _written_out(place, names, text, depth)
+
+
+def _written_out(place: str, names: tuple[str, ...], text: str, depth: int) -> Iterator[Leaf]:
+    """Pictures within a longer text: in base64, or as numbers, a row in each line."""
+    for found in WRITTEN.finditer(text):
+        compact = (found[1] or found[2]).rstrip("=").replace("-", "+").replace("_", "/")
+        if len(compact) % 4 != 1:
+            data = base64.b64decode(compact + "=" * (-len(compact) % 4))
+            if _decoded(data) is None:
+                yield from in_bytes(place, names, data, depth + 1)
+    if NUMBERS.fullmatch(text):
+        rows = [re.findall(r"[-+]?\d+(?:\.\d*)?", line) for line in text.splitlines()]
+        numbers = [[float(number) for number in row] for row in rows if row]
+        if sum(map(len, numbers)) >= FEWEST_PIXELS:
+            even = len({len(row) for row in numbers}) == 1 and len(numbers) > 1
+            yield Leaf(place, names, np.array(numbers if even else [n for row in numbers for n in row]))
 
 
 def in_value(place: str, names: tuple[str, ...], value: Any, depth: int = 0) -> Iterator[Leaf]:
@@ -219,4 +241,4 @@ def _decoded(data: bytes) -> str | None:
         text = data.decode()
     except UnicodeDecodeError:
         return None
-    return text if sum(ord(c) < 32 and not c.isspace() for c in text) <= len(text) // 10 else None
+    return text if len(CONTROL.findall(text)) <= len(text) // 10 else None

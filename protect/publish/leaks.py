@@ -52,7 +52,7 @@ class Originals:
         key = plain_key(key)
         self.texts.add(key, captions, published, [picture] if picture else [])
         if picture and (pixels := small(picture)) is not None:
-            self.pictures.smalls[key] = pixels
+            self.pictures.add(key, pixels)
 
 
 def plain_key(key: Any) -> str:
@@ -84,9 +84,9 @@ class Scan:
         if is_main:
             self._mains.add(plain)
         names = () if extension == "json" else (extension,)
-        called = name.rpartition("/")[2].partition(".")[0]
-        for kind, detail in self.originals.texts.in_text(plain, called) if len(called) >= LONG_NAME else ():
-            yield from self._tell(key, kind, f"the name {name}: {detail}")
+        for called in (part.partition(".")[0] for part in name.split("/")):
+            for kind, detail in self.originals.texts.in_text(plain, called) if len(called) >= LONG_NAME else ():
+                yield from self._tell(key, kind, f"the name {name}: {detail}")
         for leaf in in_bytes("", names, data):
             findings = self._picture(plain, name, leaf, is_main)
             if not isinstance(leaf.value, Picture):
@@ -105,7 +105,7 @@ class Scan:
         """One row of a table."""
         plain = plain_key(key)
         for leaf in in_value("", (), values):
-            column = leaf.names[0] if leaf.names else ""
+            column = leaf.names[0] if leaf.names else "name"
             findings = self._picture(plain, f"column {column}", leaf, False)
             if not isinstance(leaf.value, Picture):
                 findings = self._findings(plain, leaf, _own(str(key), ""), False)
@@ -143,16 +143,17 @@ class Scan:
         data = leaf.value.data if isinstance(leaf.value, Picture) else b""
         if not data:
             return
-        if (pixels := small(data)) is not None:
+        if (picture := small(data)) is not None:
             is_main = is_main and not leaf.place
             place = f"{name}: {leaf.place}" if leaf.place else name
-            near = not is_main or self.originals.pictures.is_near(key, pixels)
-            self._suspects.append(Suspect(place, key, pixels, is_main, data=data if near else b""))
+            near = not is_main or self.originals.pictures.is_near(key, picture)
+            self._suspects.append(Suspect(place, key, picture.grey, is_main, data=data if near else b""))
         if data.startswith((b"\xff\xd8", b"\x89PNG", b"RIFF")) and not leaf.place:
             try:
                 yield from block_findings(data, lambda text: self.originals.texts.in_text(key, text))
             except (ValueError, IndexError) as error:
-                yield "unreadable", str(error)
+                if key not in self.originals.kept:
+                    yield "unreadable", str(error)
 
     def _tell(self, key: str, kind: str, detail: str) -> Iterator[Leak]:
         leak = Leak(self.shard, key, kind, detail)
@@ -161,13 +162,23 @@ class Scan:
             yield leak
 
 
-def scan_shard(path: Path, originals: Originals, keys: Collection[str] | None = None) -> Iterator[Leak]:
-    """Leaks of a tar; keys: the samples to look at, else all. Damage is a leak: nobody can tell what is there."""
+def scan_shard(
+    path: Path, originals: Originals, keys: Collection[str] | None = None, known: Collection[str] = ()
+) -> Iterator[Leak]:
+    """Leaks of a tar; keys: the samples to look at, beside all files of none of the `known` ones; else all of it.
+
+    Damage is a leak: nobody can tell what is there.
+    """
     scan = Scan(path.name, originals)
-    wanted = None if keys is None else {plain_key(key) for key in keys}
+    wanted, others = {plain_key(key) for key in keys or ()}, {plain_key(key) for key in known}
+
+    def is_wanted(name: str) -> bool:
+        key = plain_key(key_of(name))
+        return keys is None or key in wanted or bool(others and key not in others)
+
     originals.pictures.read_published = lambda keys: pictures_of(path, keys)
     try:
-        for name, data in tar_members(path, lambda name: wanted is None or plain_key(key_of(name)) in wanted):
+        for name, data in tar_members(path, is_wanted):
             yield from scan.member(key_of(name), name, data)
     except Broken as error:
         yield Leak(path.name, "", "unreadable", str(error))
@@ -215,6 +226,10 @@ def scan_parquet(path: Path, originals: Originals, keys: Collection[str] | None 
         with pq.ParquetFile(path) as file:
             if "key" not in file.schema_arrow.names:
                 yield Leak(path.name, "", "unreadable", "no column key: its captions cannot be checked")
+            about = {key.decode(errors="replace"): value for key, value in (file.metadata.metadata or {}).items()}
+            about.pop("ARROW:schema", None)
+            for leak in scan.row("", about):
+                yield Leak(path.name, "", leak.kind, f"{leak.detail} of the file's own metadata")
             for batch in file.iter_batches(batch_size=256):
                 some = range(batch.num_rows) if wanted is None else _rows_of(batch, wanted)
                 for row in (batch.slice(n, 1).to_pylist()[0] for n in some):

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from protect.publish.leak_walk import Broken, in_bytes, in_value, key_of, tar_members
+from protect.publish.leak_walk import Broken, in_bytes, key_of, tar_members
 from protect.publish.leaks import CAPTION_FILES, MAIN, Originals, pictures_of, plain_key
 
 Changes = Mapping[str, Callable[[str], str]]  # how captions go out, by plain key
@@ -71,8 +71,19 @@ def _named(fields: dict[str, Any], keys: Collection[str]) -> Iterable[str]:
     wanted = {key.lower() for key in keys}
     for name, value in fields.items():
         if name.lower() in wanted:
-            leaves = (leaf.value for leaf in in_value("", (), value) if isinstance(leaf.value, str))
-            yield from filter(None, (line.strip() for text in leaves for line in re.split(r"[\r\n]+", text)))
+            lines = (line for text in _strings(value) for line in re.split(r"[\r\n]+", text))
+            yield from filter(None, map(str.strip, lines))
+
+
+def _strings(value: Any) -> Iterable[str]:
+    """The texts in a value; the names of its fields are none."""
+    if isinstance(value, dict | list | tuple):
+        inner = value.values() if isinstance(value, dict) else value
+        yield from (text for part in inner for text in _strings(part))
+    elif isinstance(value, bytes):
+        yield from (leaf.value for leaf in in_bytes("", (), value) if isinstance(leaf.value, str))
+    elif isinstance(value, str):
+        yield value
 
 
 def _parquet_captions(shard: Path, keys: Collection[str]) -> dict[str, list[str]]:

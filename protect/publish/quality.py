@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
+from protect.data.optional import missing
 from protect.data.views import _display
 
 WINDOW, SIGMA = 11, 1.5
@@ -100,7 +101,7 @@ def ssimulacra2(clean: np.ndarray, published: np.ndarray) -> float:
     try:
         from ssimulacra2 import compute_ssimulacra2
     except ImportError as error:
-        raise ImportError("SSIMULACRA2: expected the package ssimulacra2, found none; pip install it") from error
+        raise missing("SSIMULACRA2", "quality") from error
     _check(clean, published)
     return float(compute_ssimulacra2(*(_as_file(_display(picture)) for picture in (clean, published))))
 

@@ -179,7 +179,7 @@ def test_upper_case_extensions_and_dotted_keys():
     )
     assert [m.data for m in rewrite_captions(before, plant, KEEP).members] == [
         b"red blue A dog",
-        b"A dog",
+        b"red blue A dog",
         b'{"alt":"red blue b"}',
     ]
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from webdataset.tariterators import base_plus_ext, group_by_keys, tar_file_expander
 
-from protect.data.shard_list import name_shards
+from protect.data.shard_list import name_shards, packed_beside
 from protect.data.shard_writer import ShardWriter, replace_members
 from protect.data.shards import (
     ShardError,
     TruncatedShard,
     find_shards,
     image_member,
+    is_interleaved,
     read_samples,
     shard_stem,
     split_name,
@@ -422,3 +423,76 @@ def test_full_disk_leaves_nothing(tmp_path, monkeypatch, name):
             writer.write(Sample(f"{i}", (Member(f"{i}.jpg", os.urandom(5000)),)))
         writer.commit()
     assert os.listdir(tmp_path) == []
+
+
+# --- files of a sample apart
+
+
+def test_files_of_a_sample_that_lie_apart_are_brought_together(tmp_path, make_tar):
+    pictures = [(f"{key}.jpg", b"picture of " + key.encode()) for key in "abc"]
+    texts = [(f"{key}.txt", b"text of " + key.encode()) for key in "cab"]
+    path = make_tar(tmp_path / "x.tar", [pictures[0], ("README", b"hello"), *pictures[1:], *texts])
+    assert is_interleaved(path)
+    samples = [(s.key, [m.name for m in s.members]) for s in read_samples(path)]
+    assert samples == [
+        ("a", ["a.jpg", "a.txt"]),
+        ("", ["README"]),
+        ("b", ["b.jpg", "b.txt"]),
+        ("c", ["c.jpg", "c.txt"]),
+    ]
+
+
+def test_a_second_sample_of_a_key_stays_one_when_sorted(tmp_path, make_tar):
+    names = ["a.jpg", "b.jpg", "a.txt", "b.txt", "a.jpg", "a.txt"]
+    path = make_tar(tmp_path / "x.tar", [(name, str(n).encode()) for n, name in enumerate(names)])
+    found = [(s.key, [m.data for m in s.members]) for s in read_samples(path)]
+    assert found == [("a", [b"0", b"2"]), ("a", [b"4", b"5"]), ("b", [b"1", b"3"])]
+
+
+def test_a_tar_in_order_is_not_sorted(tmp_path, make_tar):
+    members = [(f"{key}.{e}", b"x") for key in "ba" for e in ("jpg", "txt")]
+    assert not is_interleaved(make_tar(tmp_path / "x.tar", [*members, ("b.jpg", b"again")]))
+
+
+def test_one_that_is_too_large_to_sort_says_so(tmp_path, make_tar, monkeypatch):
+    path = make_tar(tmp_path / "x.tar", [("a.jpg", b"1"), ("b.jpg", b"2"), ("a.txt", b"3")])
+    monkeypatch.setattr(os, "sysconf", lambda name: 1)
+    with pytest.raises(ShardError, match=r"found them apart in a shard too large to sort .* tar --sort=name"):
+        list(read_samples(path))
+
+
+def test_an_unsorted_tar_that_breaks_off_gives_all_that_is_whole(tmp_path, make_tar):
+    members = [("a.jpg", b"1" * 600), ("b.jpg", b"2" * 600), ("a.txt", b"3"), ("b.txt", b"4" * 600)]
+    path = make_tar(tmp_path / "x.tar", members)
+    path.write_bytes(path.read_bytes()[: 4 * 512 + 3 * 1024 - 100])
+    samples = []
+    with pytest.raises(TruncatedShard):
+        for sample in read_samples(path):
+            samples.append(sample)
+    assert [[m.name for m in s.members] for s in samples] == [["a.jpg", "a.txt"], ["b.jpg"]]
+
+
+# --- archives that are not read
+
+
+def test_packed_archives_beside_shards_are_named(tmp_path, make_tar):
+    (tmp_path / "d" / ".cache").mkdir(parents=True)
+    make_tar(tmp_path / "d" / "a.tar", [("a.jpg", b"1")])
+    for name in ("b.tar.zst", "c.TAR.XZ", "e.txz", "f.zip", "note.txt", ".cache/g.zip"):
+        (tmp_path / "d" / name).write_bytes(b"x")
+    assert packed_beside([str(tmp_path / "d")]) == ("b.tar.zst", "c.TAR.XZ", "e.txz", "f.zip")
+    assert packed_beside([str(tmp_path / "d" / "a.tar")]) == ()
+
+
+@pytest.mark.parametrize(
+    ("head", "found"),
+    [
+        (b"BZh9", "packed by bzip2; unpack it first"),
+        (b"\x28\xb5\x2f\xfd", "by zstd"),
+        (b"PK\x03\x04", "a zip archive"),
+    ],
+)
+def test_packed_tars_by_another_name(tmp_path, head, found):
+    (tmp_path / "x.tar").write_bytes(head + bytes(2000))
+    with pytest.raises(ShardError, match=found):
+        list(read_samples(tmp_path / "x.tar"))

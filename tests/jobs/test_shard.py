@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import struct
+import tarfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,7 +17,7 @@ import pytest
 import webdataset as wds
 from PIL import Image
 
-from protect.data.captions import captions_of
+from protect.data.captions import CaptionError, captions_of
 from protect.data.shard_writer import ShardWriter
 from protect.data.shards import image_member, read_samples
 from protect.files import MARKER, PlanError
@@ -432,12 +433,101 @@ def test_shard_without_samples(tmp_path, make_tar, job):
 # --- links
 
 
-def test_links_late_in_a_shard_stop_it(tmp_path, make_shard, pair, job, tree):
+def test_links_late_in_a_shard_stop_it_if_so_asked(tmp_path, make_shard, pair, job, tree):
     samples = {f"{i:03}": pair(i) for i in range(30)} | {"late": pair(99, url="https://x/1.jpg")}
     shard = make_shard(tmp_path / "s.tar", samples)
     with pytest.raises(PlanError, match=r"s\.tar.*url.*--urls strip"):
-        job(shard, urls=None)
+        job(shard, urls=None, on_error="fail")
     assert tree(tmp_path / "out") == {}
+
+
+def test_a_sample_with_late_links_alone_is_left_out(tmp_path, make_shard, pair, job):
+    samples = {f"{i:03}": pair(i) for i in range(30)} | {"late": pair(99, url="https://x/1.jpg"), "z": pair(40)}
+    shard = make_shard(tmp_path / "s.tar", samples)
+    keys = list(samples)
+    pq.write_table(
+        pa.table({"key": keys, "caption": [f"a caption of {key}" for key in keys]}), tmp_path / "s.parquet"
+    )
+    plan, stats = job(shard, urls=None)
+    assert [sample.key for sample in read_samples(plan.target(shard))] == [key for key in keys if key != "late"]
+    assert (stats["protected"], stats["skipped"], stats["rows"]) == (31, 1, {"changed": 31, "dropped": 1})
+    (error,) = stats["errors"]
+    assert error["key"] == "late" and "say --urls strip" in error["reason"]
+    assert pq.read_table(plan.parquet(shard)).to_pylist()[-2] == {"key": "late", "caption": None}
+    assert b"https://x" not in plan.target(shard).read_bytes()
+
+
+# --- rows of no sample
+
+
+@pytest.fixture
+def with_a_row_more(tmp_path, make_shard, pair):
+    shard = make_shard(tmp_path / "s.tar", {"a": pair(1), "b": pair(2)})
+    rows = {"key": ["a", "b", "gone"], "caption": ["one", "two", "three"], "url": ["", "", "https://x/3.jpg"]}
+    pq.write_table(pa.table(rows), tmp_path / "s.parquet")
+    return shard
+
+
+def test_rows_of_no_sample_are_refused_unless_decided(with_a_row_more, job, tree, tmp_path):
+    with pytest.raises(CaptionError, match=r"none for 1 of 3 rows; say --unmatched keep .* --unmatched drop"):
+        job(with_a_row_more)
+    assert tree(tmp_path / "out") == {}
+
+
+@pytest.mark.parametrize(
+    ("urls", "unmatched", "row"),
+    [
+        ("keep", "keep", {"key": "gone", "caption": "three", "url": "https://x/3.jpg"}),
+        ("strip", "keep", {"key": "gone", "caption": "three", "url": None}),
+        ("keep", "drop", {"key": "gone", "caption": None, "url": None}),
+    ],
+)
+def test_rows_of_no_sample_kept_or_dropped(with_a_row_more, job, urls, unmatched, row):
+    plan, stats = job(with_a_row_more, urls=urls, unmatched=unmatched)
+    assert pq.read_table(plan.parquet(with_a_row_more)).to_pylist()[2] == row
+    assert stats["rows"]["changed"] == 2 and stats["rows"]["unmatched"] == 1
+
+
+# --- texts of no sample
+
+
+@pytest.mark.parametrize(("others", "left"), [("drop", 0), ("keep", 3)])
+def test_texts_that_repeat_captions_of_samples(tmp_path, make_tar, photo_bytes, job, others, left):
+    captions = ["a heron by the pond", "two boats on the lake"]
+    index = json.dumps([{"n": n, "c": caption} for n, caption in enumerate(captions)]).encode()
+    members = [("README", captions[1].encode()), ("__meta__/x.json", index), ("LICENSE", b"CC BY 4.0")]
+    members += [("all.json", index)]
+    for n, caption in enumerate(captions):
+        members += [(f"{n}.jpg", photo_bytes(seed=n)), (f"{n}.txt", caption.encode())]
+    shard = make_tar(tmp_path / "s.tar", members)
+    plan, stats = job(shard, others=others)
+    names = [m.name for s in read_samples(plan.target(shard)) for m in s.members]
+    assert names.count("LICENSE") == 1 and len({"README", "__meta__/x.json", "all.json"} & set(names)) == left
+    assert stats["protected"] == 2 and bool(stats["leaks"]) == (others == "keep")
+
+
+def test_what_cannot_be_protected_has_its_links_emptied(tmp_path, make_shard, pair, job):
+    bad = {"jpg": b"no picture", "txt": "a caption", "json": {"url": "https://x/1.jpg"}, "npy": b"\x93NUMPY" * 9}
+    broken = {"jpg": b"no picture", "txt": "a caption", "json": b'{"url": "https://x/2.jpg", '}
+    shard = make_shard(tmp_path / "s.tar", {"a": pair(1), "bad": bad, "broken": broken})
+    plan, _ = job(shard, urls="strip", others="drop")
+    samples = {sample.key: sample.members for sample in read_samples(plan.target(shard))}
+    assert [m.data for m in samples["bad"]] == [b"no picture", b"a caption", b'{\n    "url": null\n}']
+    assert [m.data for m in samples["broken"]][:2] == [b"no picture", b"a caption"]
+    assert b"https://x" not in plan.target(shard).read_bytes()
+
+
+def test_names_that_are_no_unicode(tmp_path, job, photo_bytes):
+    shard = tmp_path / "s.tar"
+    with tarfile.open(shard, "w", format=tarfile.USTAR_FORMAT, encoding="latin-1") as tar:
+        for name, data in (("caf\xe9.jpg", photo_bytes()), ("caf\xe9.txt", b"a cup of coffee")):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    plan, stats = job(shard)
+    assert stats["protected"] == 1
+    with tarfile.open(plan.target(shard), encoding="utf-8", errors="surrogateescape") as tar:
+        assert [name.encode(errors="surrogateescape")[:4] for name in tar.getnames()] == [b"caf\xe9"] * 2
 
 
 def test_links_stripped_or_kept(tmp_path, make_shard, pair, job):

@@ -259,7 +259,7 @@ def test_undecided_links_keep_the_fit_for_the_next_attempt(tmp_path, make_shard,
     (tmp_path / "in").mkdir()
     samples = {f"{i:03}": pair(i) for i in range(9)} | {"late": pair(9, url="https://x/9.jpg")}
     make_shard(tmp_path / "in" / "00000.tar", samples)
-    asked = make_plan(tmp_path / "in", tmp_path / "out", PublishSettings())
+    asked = make_plan(tmp_path / "in", tmp_path / "out", PublishSettings(on_error="fail"))
     with pytest.raises(PlanError, match="--urls strip"):
         protect_shards(asked, recipe(), None)
     assert not list(asked.out.glob("0*"))

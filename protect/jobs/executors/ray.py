@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from protect.data.optional import missing
 from protect.data.storage import Remote
 from protect.files import PlanError
 from protect.jobs.executors import Work
@@ -42,7 +43,7 @@ def _connected(work: Work) -> Iterator[None]:
     try:
         import ray
     except ImportError as error:
-        raise ImportError("--distributor ray: expected Ray, found none; pip install 'protect-pairs[ray]'") from error
+        raise missing("--distributor ray", "ray") from error
     if ray.is_initialized():  # by whoever calls this library
         yield
         return

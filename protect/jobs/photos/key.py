@@ -56,17 +56,22 @@ def own_key(private: Path) -> int:
 
 
 def own_words(private: Path, count: Callable[[], Vocabulary], dry: bool = False) -> Vocabulary:
-    """The words of the user's captions: counted at the first call and stored in the folder `private`.
+    """The words of the user's captions: counted when there are enough of them, and stored in the folder `private`.
 
-    They are never counted anew, since the noise of photos that are done depends on them: later photos change no byte
-    of those. Raises ValueError when the file there is no such list.
+    From then on they are never counted anew, since the noise of photos that are done depends on them: later photos
+    change no byte of those. Raises ValueError when the file there is no such list.
     """
     path = private / WORDS
-    if not path.exists():
-        vocabulary = count()
-        if not dry:
-            write_whole(path, json.dumps(asdict(vocabulary), sort_keys=True).encode(), mode=0o600)
-        return vocabulary
+    stored = _read_words(path) if path.exists() else None
+    if stored is not None and stored.pictures:
+        return stored
+    vocabulary = count()
+    if vocabulary.pictures and not dry:
+        write_whole(path, json.dumps(asdict(vocabulary), sort_keys=True).encode(), mode=0o600)
+    return vocabulary
+
+
+def _read_words(path: Path) -> Vocabulary:
     try:
         stored = json.loads(path.read_bytes())
         return Vocabulary(int(stored["pictures"]), {str(word): int(n) for word, n in stored["count"].items()})

@@ -15,6 +15,7 @@ from protect.settings.publish import PublishSettings
 
 NAMES = {"JPEG": "photo.jpg", "PNG": "photo.png", "WEBP": "photo.webp"}
 TEXT_FORMS = ("utf-8", "utf-16-le", "utf-16-be")
+LEAST = 6  # letters of a caption that is looked for in coded pixels too: shorter ones stand there by chance
 MOST_PIXELS = 400_000_000
 
 
@@ -53,7 +54,7 @@ def _photo_leaks(entry: Entry, records: Mapping[str, PhotoRecord], source: Path 
     for form in TEXT_FORMS:
         data = data.replace(record.caption.encode(form), b"")
     for form in TEXT_FORMS:
-        if any(text.encode(form) in data for text in clean):
+        if any(len(text) >= LEAST and text.encode(form) in data for text in clean):
             yield Leak(entry.name, "", "caption", f"a clean caption in {form}")
 
 

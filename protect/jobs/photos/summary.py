@@ -100,7 +100,8 @@ def _lines(total: dict[str, Any], records: Sequence[PhotoRecord], out: Path) -> 
 def _grown(records: Sequence[PhotoRecord]) -> Iterable[str]:
     if not records:
         return
-    yield f"{len(records)} files are more than twice as long as before, since noise cannot be packed without loss:"
+    files = "1 file is" if len(records) == 1 else f"{len(records)} files are"
+    yield f"{files} more than twice as long as before, since noise cannot be packed without loss:"
     for record in sorted(records, key=lambda record: record.original - record.written)[:NAMED]:
         yield f"  {readable(record.name)}: {size_text(record.original)} to {size_text(record.written)}"
     if len(records) > NAMED:

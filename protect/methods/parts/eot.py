@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from protect.data.images import LUMA
+from protect.data.optional import missing
 from protect.types import Images
 
 Transformation = Callable[[Images, torch.Generator], Images]
@@ -80,7 +81,7 @@ def jpeg(images: Images, random: torch.Generator) -> Images:
     try:
         from kornia.enhance import jpeg_codec_differentiable
     except ImportError as error:
-        raise ImportError("through=jpeg needs kornia: pip install 'protect-pairs[jpeg]'") from error
+        raise missing("--eot jpeg", "jpeg") from error
     quality = _uniform(len(images), JPEG_QUALITY, random).round().to(images.device)
     height, width = images.shape[-2:]
     padded = F.pad(images, (0, -width % 16, 0, -height % 16), mode="replicate")

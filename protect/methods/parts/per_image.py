@@ -47,7 +47,7 @@ def _views(batch: Batch) -> Iterable[tuple[str, np.ndarray]]:
 
 def _print(key: str, view: np.ndarray) -> int:
     """A number that stands for a key and its picture: another data set may have the same keys."""
-    digest = hashlib.sha256(key.encode() + b"\0" + view.tobytes()).digest()
+    digest = hashlib.sha256(key.encode(errors="surrogatepass") + b"\0" + view.tobytes()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
 
 

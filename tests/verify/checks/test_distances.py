@@ -97,7 +97,7 @@ def test_why_pictures_are_not_rated_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "ssimulacra2", None)
     missing = distances(sampled((file(LARGE), file(LARGE + 4))))
     assert missing.rating is missing.rating_reencoded is None
-    assert missing.unrated == "SSIMULACRA2: expected the package ssimulacra2, found none; pip install it."
+    assert missing.unrated == "SSIMULACRA2: expected ssimulacra2, not all found; pip install 'ssimulacra2>=0.2'."
 
 
 def test_rating_stops_where_it_would_take_long(monkeypatch):
