@@ -449,12 +449,12 @@ def test_a_sample_with_late_links_alone_is_left_out(tmp_path, make_shard, pair, 
         pa.table({"key": keys, "caption": [f"a caption of {key}" for key in keys]}), tmp_path / "s.parquet"
     )
     plan, stats = job(shard, urls=None)
-    assert [sample.key for sample in read_samples(plan.target(shard))] == [key for key in keys if key != "late"]
+    assert [sample.key for sample in read_samples(plan.files(shard).target)] == [key for key in keys if key != "late"]
     assert (stats["protected"], stats["skipped"], stats["rows"]) == (31, 1, {"changed": 31, "dropped": 1})
     (error,) = stats["errors"]
     assert error["key"] == "late" and "say --urls strip" in error["reason"]
-    assert pq.read_table(plan.parquet(shard)).to_pylist()[-2] == {"key": "late", "caption": None}
-    assert b"https://x" not in plan.target(shard).read_bytes()
+    assert pq.read_table(plan.files(shard).parquet).to_pylist()[-2] == {"key": "late", "caption": None}
+    assert b"https://x" not in plan.files(shard).target.read_bytes()
 
 
 # --- rows of no sample
@@ -484,7 +484,7 @@ def test_rows_of_no_sample_are_refused_unless_decided(with_a_row_more, job, tree
 )
 def test_rows_of_no_sample_kept_or_dropped(with_a_row_more, job, urls, unmatched, row):
     plan, stats = job(with_a_row_more, urls=urls, unmatched=unmatched)
-    assert pq.read_table(plan.parquet(with_a_row_more)).to_pylist()[2] == row
+    assert pq.read_table(plan.files(with_a_row_more).parquet).to_pylist()[2] == row
     assert stats["rows"]["changed"] == 2 and stats["rows"]["unmatched"] == 1
 
 
@@ -501,7 +501,7 @@ def test_texts_that_repeat_captions_of_samples(tmp_path, make_tar, photo_bytes, 
         members += [(f"{n}.jpg", photo_bytes(seed=n)), (f"{n}.txt", caption.encode())]
     shard = make_tar(tmp_path / "s.tar", members)
     plan, stats = job(shard, others=others)
-    names = [m.name for s in read_samples(plan.target(shard)) for m in s.members]
+    names = [m.name for s in read_samples(plan.files(shard).target) for m in s.members]
     assert names.count("LICENSE") == 1 and len({"README", "__meta__/x.json", "all.json"} & set(names)) == left
     assert stats["protected"] == 2 and bool(stats["leaks"]) == (others == "keep")
 
@@ -511,10 +511,10 @@ def test_what_cannot_be_protected_has_its_links_emptied(tmp_path, make_shard, pa
     broken = {"jpg": b"no picture", "txt": "a caption", "json": b'{"url": "https://x/2.jpg", '}
     shard = make_shard(tmp_path / "s.tar", {"a": pair(1), "bad": bad, "broken": broken})
     plan, _ = job(shard, urls="strip", others="drop")
-    samples = {sample.key: sample.members for sample in read_samples(plan.target(shard))}
+    samples = {sample.key: sample.members for sample in read_samples(plan.files(shard).target)}
     assert [m.data for m in samples["bad"]] == [b"no picture", b"a caption", b'{\n    "url": null\n}']
     assert [m.data for m in samples["broken"]][:2] == [b"no picture", b"a caption"]
-    assert b"https://x" not in plan.target(shard).read_bytes()
+    assert b"https://x" not in plan.files(shard).target.read_bytes()
 
 
 def test_names_that_are_no_unicode(tmp_path, job, photo_bytes):
@@ -526,7 +526,7 @@ def test_names_that_are_no_unicode(tmp_path, job, photo_bytes):
             tar.addfile(info, io.BytesIO(data))
     plan, stats = job(shard)
     assert stats["protected"] == 1
-    with tarfile.open(plan.target(shard), encoding="utf-8", errors="surrogateescape") as tar:
+    with tarfile.open(plan.files(shard).target, encoding="utf-8", errors="surrogateescape") as tar:
         assert [name.encode(errors="surrogateescape")[:4] for name in tar.getnames()] == [b"caf\xe9"] * 2
 
 
