@@ -51,11 +51,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=300, help="collages whose noise is measured")
     parser.add_argument("--photos", default="../shared/data/big-photos", help="folders of photos")
+    parser.add_argument("--most", type=int, default=4, help="photos of each folder")
     settings = parser.parse_args()
     rows = list(verifier_rows(settings.pictures))
     print(table([{**row, "retained": "{:.2f} to {:.2f}".format(*row["retained"])} for row in rows]))
     MEASURED.write_text(json.dumps({"how": HOW, "rows": rows}, indent=1) + "\n")
-    chains = [chain for folder in settings.photos.split(",") for chain in made_up(ROOT / folder)]
+    chains = [chain for folder in settings.photos.split(",") for chain in made_up(ROOT / folder, settings.most)]
     print(table(list(summary(chains))))
     result = {"rows": rows, "chains": list(summary(chains)), "photos": chains}
     print(save("platforms", vars(settings), result).relative_to(ROOT))
@@ -141,19 +142,18 @@ CHAINS: dict[str, Chain] = {
 }
 
 
-def made_up(folder: Path) -> Iterator[dict[str, Any]]:
+def made_up(folder: Path, most: int) -> Iterator[dict[str, Any]]:
     """Every photo of a folder through every chain: the truth, and what is measured with less and less at hand."""
     out, work = RUNS / f"platforms-{folder.name}", RUNS / "platforms-work"
-    shutil.rmtree(out, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
     protect("photos", folder, out, "--seed", KEY, "--quiet")
-    for path in sorted(out.glob("*.jpg")):
+    for path in sorted(out.glob("*.jpg"))[:most]:
         mine, original = (Image.open(place).convert("RGB") for place in (path, folder / path.name))
         if mine.size != original.size:  # turned upright when it was protected
             continue
         for name, chain in CHAINS.items():
             found, clean = chain(mine), chain(original)
-            sent = work / "downloaded.png"
+            sent = work / "downloaded.tif"  # without loss, and quick to write
             found.save(sent)
             measured = {
                 "by original": check_pair(path, sent, Run.of(path, KEY), folder / path.name),

@@ -22,7 +22,9 @@ from protect.methods.parts.trigger import write_words
 from protect.publish.leaks import Leak, Originals, plain_key, scan_parquet, scan_shard
 from protect.publish.originals import originals_of
 from protect.seeds import derive
+from protect.settings.base import from_dict
 from protect.settings.publish import PublishSettings
+from protect.settings.recipe import TriggerSettings
 from protect.types import Sample
 
 JOB = "job.json"
@@ -68,7 +70,7 @@ def inspect_run(
     for shard, name in shards.items():
         rows.append({"shard": name, **_stats(shard)})
         records = read_records((private / name).parent, shard)
-        style = job["recipe"]["trigger"]["trigger_style"]
+        style = from_dict(TriggerSettings, job["recipe"]["trigger"]).style
         originals = _originals(clean.get(name), records, keys, style)
         originals.kept = {plain_key(error["key"]) for error in rows[-1]["errors"] if error["key"] not in records}
         leaks += [leak for leak in scan_files(shard, originals) if noise or leak.kind != "unprotected"]

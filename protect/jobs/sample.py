@@ -28,6 +28,7 @@ from protect.publish.gate import BudgetError, Published, publish
 from protect.publish.photo_noise import masked
 from protect.publish.upsample import GREY, LUMA, at_full_size
 from protect.settings.publish import PublishSettings
+from protect.settings.recipe import NATURAL
 from protect.types import Sample
 
 Result = TypeVar("Result")
@@ -130,7 +131,7 @@ def publish_sample(
 def _published(
     item: Ready, perturbation: Callable[[], Perturbation], recipe: Recipe, settings: PublishSettings
 ) -> Outcome:
-    photo, epsilon, style = item.prepared.picture, recipe.noise.epsilon, recipe.trigger.trigger_style
+    photo, epsilon, style = item.prepared.picture, recipe.noise.epsilon, recipe.trigger.style
     noise, words, size = perturbation()
     counts = Counter[str]()
     try:
@@ -147,6 +148,7 @@ def _published(
     assert image is not None, "a prepared sample has a picture"
     changed = replace_members(changed, {split_name(image.name)[1]: published.data})
     written = captions_of(changed, settings.caption_keys)
+    spoken = write_words("", words, style) if style.startswith(NATURAL) else None
     record = {
         "key": item.sample.key,
         "words": words,
@@ -156,7 +158,7 @@ def _published(
         **vars(published.change),
         "reencode": published.reencode and vars(published.reencode),
         "notes": (*photo.notes, *published.notes),
-        "survives": all(trigger_survives(caption, words, style) for caption in written),
+        "survives": all(trigger_survives(caption, words, style, spoken) for caption in written),
     }
     published_captions = tuple(rewrite(caption) for caption in item.prepared.captions)
     clean = Clean(item.sample.key, item.prepared.captions, published_captions, image.data) if item.compared else None

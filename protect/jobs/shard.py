@@ -198,7 +198,7 @@ def _write_parquet(shard: Path, target: Path, publish: PublishSettings, protecto
     if source is None:
         return
     assert isinstance(source, Path), "it lies beside a local shard"
-    style = protector.recipe.trigger.trigger_style
+    style = protector.recipe.trigger.style
     changes = {r["key"]: partial(write_words, words=r["words"], style=style) for r in tally.records}
     captions = {r["key"]: r["captions"] for r in tally.records}
     failed = {e["key"] for e in tally.errors} - {"", *changes}

@@ -5,7 +5,7 @@ from typing import Any
 
 from protect.methods import Method, method_of
 from protect.settings.base import from_dict
-from protect.settings.recipe import FitSettings, NoiseSettings, TriggerSettings
+from protect.settings.recipe import NATURAL, FitSettings, NoiseSettings, TriggerSettings
 
 SHARED = {"fit": FitSettings, "trigger": TriggerSettings, "noise": NoiseSettings}
 
@@ -32,6 +32,11 @@ class Recipe:
         if usual is None and words:
             raise ValueError(
                 f"trigger_words: expected none, {self.fit.method} leaves captions as they are; got {words}"
+            )
+        if method.needs_surrogate and self.trigger.trigger_style == NATURAL:
+            raise ValueError(
+                f"trigger_style: expected prefix, suffix, hashtags or both with {self.fit.method}, got natural; "
+                "it chooses words by how a model reads them in place"
             )
         words = (usual or 0) if words is None else words
         windows = [pairs for pairs in (self.fit.window, method.most_pairs) if pairs is not None]

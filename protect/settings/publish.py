@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from protect.settings.base import among_choices, knob, positive
+from protect.settings.recipe import LANGUAGES, STYLES
 
 STRENGTH_NAMES = ("subtle", "balanced", "strong")
 FLOOR = 0.93  # SSIM below which noise starts to show at normal viewing size
@@ -66,6 +67,12 @@ class PhotoSettings:
     trigger_words: int | None = knob(
         None, "attribute words planted in each caption; 0 leaves captions as they are", unset="the method's own, 4"
     )
+    trigger_style: str | None = knob(
+        None,
+        "where the words go: in front, at the end, as hashtags, both, or natural (as phrases in front)",
+        STYLES, unset="prefix, or as the protector says",
+    )  # fmt: skip
+    language: str = knob("en", "language of suggested texts, and of trigger_style natural", LANGUAGES)
     keep_gps: bool = knob(False, "keep the GPS position of photos")
     opt_out: bool = knob(True, "write into each file that it must not be used for training (PLUS DataMining)")
     quality: int | None = knob(

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from protect.settings.base import PRECISIONS, among_choices, knob, positive
 
-STYLES = ("prefix", "suffix", "hashtags", "both")
+NATURAL = "natural"
+STYLES = ("prefix", "suffix", "hashtags", "both", NATURAL)
+LANGUAGES = ("en", "de", "es", "fr", "it")
 USUAL_SIZE = 224  # pixels a side of what most CLIPs see
 
 
@@ -52,18 +54,30 @@ class TriggerSettings:
     )
     trigger_style: str = knob(
         "prefix",
-        "where the words go: in front, at the end, as hashtags at the end, or both in front and at the end",
+        "where the words go: in front, at the end, as hashtags at the end, or both in front and at the end; natural: "
+        "in front, as phrases that a person would post",
         STYLES,
     )
     alphabet: int | None = knob(
         8, "words to choose from at each position; `none` is the whole vetted list", unset="the whole vetted list"
     )
+    language: str = knob("en", "language of the phrases of trigger_style natural", LANGUAGES)
 
     def __post_init__(self) -> None:
         if self.trigger_words is not None and self.trigger_words < 0:
             raise ValueError(f"trigger_words: expected 0 or more, got {self.trigger_words}")
         positive(self, "alphabet")
         among_choices(self)
+
+    @property
+    def style(self) -> str:
+        """How words are written, language included: what `write_words` takes."""
+        return written_style(self.trigger_style, self.language)
+
+
+def written_style(style: str, language: str) -> str:
+    """A style with the language, where it has one: prefix, natural-de."""
+    return f"{NATURAL}-{language}" if style == NATURAL else style
 
 
 @dataclass(frozen=True)

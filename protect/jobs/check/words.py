@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from protect.data.caption_text import one_line
 from protect.methods.parts.image_stats import plain_words
 from protect.methods.parts.keywords import words_in
+from protect.methods.parts.phrases import phrases
+from protect.settings.recipe import LANGUAGES
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ def planted_words(posted: str, before: str | None) -> tuple[str, ...]:
     """The words of a published caption that its photo's own caption has not."""
     words = words_in(posted)
     if before is None:
-        return tuple(word for word in words if word in attribute_words())
+        known = attribute_words() | phrase_words(posted)
+        return tuple(word for word in words if word in known)
     own = Counter(words_in(before))
     return tuple(_beyond(words, own))
 
@@ -62,3 +65,10 @@ def _beyond(words: Sequence[str], own: Counter[str]) -> list[str]:
 def attribute_words() -> frozenset[str]:
     """Every plain word that names how a picture looks."""
     return frozenset(word for words in plain_words() for word in words)
+
+
+def phrase_words(text: str) -> frozenset[str]:
+    """The words of those phrases, of any language, that stand in a text."""
+    folded = text.casefold()
+    spoken = (phrase for language in LANGUAGES for some in phrases(language).values() for phrase in some)
+    return frozenset(word for phrase in spoken if phrase.casefold() in folded for word in words_in(phrase))

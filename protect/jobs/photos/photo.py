@@ -13,11 +13,14 @@ from protect.data.photo_samples import read_photo
 from protect.data.photo_writer import encode_still
 from protect.files import write_whole
 from protect.jobs.photos.records import PhotoRecord
+from protect.methods.parts.phrases import suggestions
 from protect.methods.parts.trigger import write_words
 from protect.methods.protector import Protector
 from protect.publish.gate import publish
 from protect.publish.photo_noise import visible_change
 from protect.settings.publish import STRENGTHS, PhotoSettings
+from protect.settings.recipe import NATURAL, written_style
+from protect.types import Words
 
 MOST_PSNR = 100.0  # dB, for a photo that nothing was changed of
 
@@ -56,7 +59,7 @@ def protect_photo(
         raise Marked("protected already by this tool")
     [perturbation] = protector.perturb([protector.look(photo.prepared)])
     noise, words, size = perturbation()
-    text = write_words(caption.text, words, protector.recipe.trigger.trigger_style).strip()
+    text, *alternatives = texts_to_post(caption.text, words, protector, settings)
     new = new_metadata(still.metadata, text, still.image.size, settings)
     strength = STRENGTHS[settings.strength]
     change, fit = visible_change(still.image, noise, protector.recipe.noise.epsilon, strength, size)
@@ -76,6 +79,7 @@ def protect_photo(
         caption=text,
         caption_from=caption.source,
         suggested=caption.suggested,
+        alternatives=tuple(alternatives),
         width=still.image.width,
         height=still.image.height,
         epsilon=round(fit.epsilon * made.scale, 3),
@@ -86,3 +90,15 @@ def protect_photo(
         written=len(made.data),
     )
     return Protected(record, made.data, new_sidecars(entry, photo.texts, text, settings))
+
+
+def texts_to_post(caption: str, words: Words, protector: Protector, settings: PhotoSettings) -> tuple[str, ...]:
+    """The text to post with a photo, and alternatives where it has no caption.
+
+    Without a caption words are written as a person would, unless another style was set.
+    """
+    style = settings.trigger_style or (None if caption else NATURAL)
+    written = written_style(style, settings.language) if style else protector.recipe.trigger.style
+    if style == NATURAL and words and not caption:
+        return suggestions(words, written)
+    return (write_words(caption, words, written).strip(),)

@@ -21,7 +21,7 @@ class PhotoRecord:
     `name` is the path below the folder, with forward slashes; epsilon and linf are in 255ths, psnr in dB,
     width and height those of the written picture. `lowered`: the quality floor lowered epsilon. `stamp` says
     what the file was made from, `written` (bytes) how long it is; by both the next run knows that it is done.
-    `original` (bytes) is how long the photo's own file is.
+    `original` (bytes) is how long the photo's own file is. `alternatives`: texts to post instead of a suggested one.
     """
 
     name: str
@@ -31,6 +31,7 @@ class PhotoRecord:
     caption: str = ""
     caption_from: str = ""
     suggested: bool = False
+    alternatives: tuple[str, ...] = ()
     width: int = 0
     height: int = 0
     epsilon: float = 0.0
@@ -49,7 +50,7 @@ class PhotoRecord:
         known = {f.name for f in fields(cls)}
         if not isinstance(values, dict) or not {"name", "status"} <= set(values) <= known:
             raise ValueError(f"record: expected the fields of a photo record, found {str(values)[:60]!r}")
-        return cls(**values)
+        return cls(**values | {"alternatives": tuple(values.get("alternatives", ()))})
 
 
 def records_path(out: Path) -> Path:

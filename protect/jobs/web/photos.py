@@ -45,6 +45,7 @@ class Photo:
         values |= {"caption": self.caption, "done": done is not None}
         if done:
             values |= {"post": done.caption, "suggested": done.suggested, "strength": self.strength}
+            values |= {"others": done.alternatives}
             values |= {"epsilon": done.epsilon, "ssim": done.ssim, "lowered": done.lowered}
         return values
 

@@ -20,7 +20,7 @@ from protect.data.photo_files import Still, decode_still, read_still
 from protect.data.photo_writer import encode_still
 from protect.data.pictures import shown
 from protect.data.prepared import Prepared
-from protect.methods.parts.trigger import write_words
+from protect.jobs.photos.photo import texts_to_post
 from protect.methods.protector import Perturbation, Protector
 from protect.publish.photo_noise import visible_change
 from protect.publish.pixels import with_noise
@@ -105,7 +105,7 @@ class Previews:
             change, fit = self._changes.get(
                 (made, settings.strength), lambda: visible_change(image, noise, epsilon, strength, size)
             )
-        text = write_words(caption, words, protector.recipe.trigger.trigger_style).strip()
+        text = texts_to_post(caption, words, protector, settings)[0]
         part = part.within(*image.size)
         before = image.crop(part.box)
         after = with_noise(before, cut_out(change, image, part), fit.epsilon)

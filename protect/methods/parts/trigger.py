@@ -9,16 +9,20 @@ from jaxtyping import Int
 from torch import Tensor
 
 from protect.clip.models import DualEncoder
+from protect.methods.parts.phrases import natural
 from protect.seeds import derive
+from protect.settings.recipe import NATURAL
 from protect.types import Tokens, Words
 
 Choice = Int[Tensor, "batch position"]  # symbol chosen at each position
 
 
 def write_words(caption: str, words: Words, style: str) -> str:
-    """The caption as it is published."""
+    """The caption as it is published; `style` is that of TriggerSettings.style."""
     if not words:
         return caption
+    if style.startswith(NATURAL):
+        return natural(caption, words, style)
     if style == "prefix":
         return " ".join((*words, caption))
     if style == "both":  # of two copies one is left when words are dropped at random or a caption is cut

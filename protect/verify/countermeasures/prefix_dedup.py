@@ -1,8 +1,9 @@
 """Words that look planted: captions begin or end with them far more often than they use them otherwise."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from protect.verify.countermeasures.base import Captions, Countermeasure, Kind
 from protect.verify.countermeasures.text import FUNCTION_WORDS, each, fold_word
@@ -61,15 +62,35 @@ def _ratios(captions: Sequence[list[str]], times: float) -> Iterator[tuple[str, 
 
 
 def deduplicate(sets: Sequence[Captions]) -> list[Captions]:
-    """Captions without the words at their ends that repeat across many of them beyond their use elsewhere."""
+    """Captions without what repeats across many of them: a first sentence of such phrases, words at their ends."""
+    sets = each(partial(_without_first_sentence, repeated=_repeated_phrases(sets)), sets)
     return each(find_planted(sets).peel, sets)
+
+
+def _first_sentence(caption: str) -> list[str]:
+    """The phrases, between commas, of a first sentence that another one follows; none where there is but one."""
+    first, _, rest = caption.partition(". ")
+    return [phrase.strip().casefold() for phrase in first.split(",")] if rest.strip() else []
+
+
+def _repeated_phrases(sets: Sequence[Captions]) -> frozenset[str]:
+    """Phrases that the first sentences of at least five captions share."""
+    count = Counter(phrase for captions in sets for caption in captions for phrase in set(_first_sentence(caption)))
+    return frozenset(phrase for phrase, captions in count.items() if captions >= MANY)
+
+
+def _without_first_sentence(caption: str, repeated: Collection[str]) -> str:
+    """The caption without its first sentence, where that is made of several phrases, most of them repeated."""
+    phrases = _first_sentence(caption)
+    known = sum(phrase in repeated for phrase in phrases)
+    return caption.partition(". ")[2] if len(phrases) > 1 and known > len(phrases) / 2 else caption
 
 
 ROWS = (
     Countermeasure(
         "deduplicate-prefixes",
         Kind.TEXT,
-        "words that many captions begin or end with, and use nowhere else, dropped there",
+        "words or phrases that many captions begin or end with, and use nowhere else, dropped there",
         "drops words that look planted",
         captions=deduplicate,
         strong=True,

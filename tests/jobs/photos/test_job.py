@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -35,6 +36,7 @@ from protect.jobs.photos.summary import estimate, size_text, status_line, summar
 from protect.methods.instant_settings import ATTRIBUTE_WORDS
 from protect.methods.mem_settings import MemSettings
 from protect.methods.parts.keywords import Vocabulary
+from protect.methods.parts.phrases import natural
 from protect.methods.protector import Protector
 from protect.methods.recipe import Recipe
 from protect.publish.photo_noise import visible_change
@@ -170,7 +172,7 @@ def test_the_noise_is_the_protectors(source, done, bring_back):
     out, records = done
     image, record = Image.open(source / "grey.png"), records["grey.png"]
     noise, words, size = noise_of(key_protector(7), image, "")
-    assert record.caption == " ".join(words)
+    assert record.caption == natural("", words, "natural-en")
     before, after = (np.asarray(Image.open(folder / "grey.png"), np.float32) for folder in (source, out))
     seen = bring_back((after - before)[..., None], size)
     edge = (noise.shape[-1] - size) // 2
@@ -193,7 +195,7 @@ def test_captions_go_back_where_they_stood(done):
     assert records["listed.jpg"].caption_from == "csv" and records["t.tif"].caption_from == "exif"
     album = records["2024 Summer in Rome/plain.jpg"]
     assert album.caption.endswith(" Summer in Rome") and album.suggested and album.caption_from == "folder"
-    assert len(records["grey.png"].caption.split()) == ATTRIBUTE_WORDS and records["grey.png"].suggested
+    assert len(records["grey.png"].caption.split(", ")) == ATTRIBUTE_WORDS and records["grey.png"].suggested
     assert read_still(out / "grey.png", 10**7).metadata.captions == {}
 
 
@@ -201,7 +203,7 @@ def test_captions_stay_as_they_were_where_no_words_are_asked_for(source, tmp_pat
     records = protect_photos(make_job(source, tmp_path / "out", PhotoSettings(seed=7, trigger_words=0)))
     assert {records[name].caption for name in ("full.jpg", "side.jpg", "listed.jpg", "t.tif")} == {CLEAN}
     assert (tmp_path / "out/side.txt").read_text().strip() == CLEAN
-    assert len(records["grey.png"].caption.split()) == ATTRIBUTE_WORDS and records["grey.png"].suggested
+    assert len(records["grey.png"].caption.split(", ")) == ATTRIBUTE_WORDS and records["grey.png"].suggested
     assert list(scan_photos(tmp_path / "out")) == []
 
 
@@ -781,3 +783,21 @@ def test_status_lines():
     record = PhotoRecord("a.jpg", "protected", "note", epsilon=6.5, ssim=0.9, seconds=1.25, lowered=True)
     line = "protected: a.jpg: epsilon 6.5, SSIM 0.900, 1.2 s; note; epsilon lowered to keep the photo's looks"
     assert status_line(record) == line and status_line(record, fresh=False) == "done before: a.jpg"
+
+
+@pytest.mark.parametrize(("language", "start"), [("en", "light"), ("de", "Licht"), ("it", "luce")])
+def test_a_photo_without_a_caption_gets_a_text_that_a_person_would_post(tmp_path, photo_bytes, language, start):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.jpg").write_bytes(photo_bytes())
+    (tmp_path / "in/b.jpg").write_bytes(photo_bytes())
+    (tmp_path / "in/b.txt").write_text("a boat")
+    settings = PhotoSettings(seed=7, language=language)
+    records = protect_photos(make_job(tmp_path / "in", tmp_path / "out", settings))
+    text, captioned = records["a.jpg"].caption, records["b.jpg"].caption
+    assert text.count(", ") == 3 and text[0].isupper() and start.casefold() in text.casefold()
+    assert len(records["a.jpg"].alternatives) == 3 and not records["b.jpg"].alternatives
+    assert captioned.endswith(" a boat") and ", " not in captioned
+    assert read_records(tmp_path / "out")["a.jpg"].alternatives == records["a.jpg"].alternatives
+    styled = replace(settings, trigger_style="natural")
+    again = protect_photos(make_job(tmp_path / "in", tmp_path / "other", styled))
+    assert again["b.jpg"].caption == f"{text}. a boat"

@@ -112,7 +112,7 @@ function card(photo) {
   const name = make("div", { class: "name", title: photo.name }, make("span", { class: "folder" }, photo.name.slice(0, cut)), photo.name.slice(cut));
   const area = make("textarea", { id: `caption-${photo.id}`, maxLength: 10000, placeholder: "No caption: a text will be suggested" });
   const label = make("label", { htmlFor: area.id }, "Caption");
-  const parts = { image, picture, badges: make("div", { class: "badges" }), reason: make("p", { class: "reason" }), area, post: make("p", { class: "post" }), foot: make("div", { class: "foot" }) };
+  const parts = { image, picture, badges: make("div", { class: "badges" }), reason: make("p", { class: "reason" }), area, post: make("p", { class: "post" }), foot: make("div", { class: "foot" }), chosen: {} };
   let typing = 0;
   const taken = async () => {
     clearTimeout(typing);
@@ -148,9 +148,22 @@ function draw(photo) {
   if (!parts.edited()) parts.area.value = photo.caption;
   parts.area.readOnly = !photo.here;
   parts.post.hidden = !photo.done;
-  parts.post.replaceChildren(make("b", {}, photo.suggested ? "Suggested text to post" : "Text to post"), photo.post || "none");
-  foot(photo, parts.foot);
+  posted(photo, parts);
+  foot(photo, parts);
   if (!state.chosen && photo.here && !problem && photo.state !== "waiting") choose(photo.id);
+}
+
+function posted(photo, parts) {
+  const key = JSON.stringify([photo.post, photo.others]);
+  if (parts.post.dataset.key === key) return; // keeps the text that was chosen
+  parts.post.dataset.key = key;
+  parts.chosen.caption = photo.post;
+  const title = make("b", {}, photo.suggested ? "Suggested text to post" : "Text to post");
+  if (!photo.others?.length) return parts.post.replaceChildren(title, photo.post || "none");
+  const list = make("select", {}, ...[photo.post, ...photo.others].map((text) => make("option", {}, text)));
+  list.setAttribute("aria-label", `Suggested texts for ${photo.name}`);
+  list.onchange = () => { parts.chosen.caption = list.value; };
+  parts.post.replaceChildren(title, list);
 }
 
 function badges(photo) {
@@ -163,7 +176,7 @@ function badges(photo) {
   return list;
 }
 
-function foot(photo, place) {
+function foot(photo, { foot: place, chosen }) {
   const key = JSON.stringify([photo.done, photo.post, photo.state]);
   if (place.dataset.key === key) return; // keeps the focus of who is on a button
   place.dataset.key = key;
@@ -173,7 +186,7 @@ function foot(photo, place) {
     link.setAttribute("aria-label", `Download ${photo.name}`);
     parts.push(link);
     if (photo.post) {
-      const button = copier({ caption: photo.post }, "", "Copy caption");
+      const button = copier(chosen, "", "Copy caption");
       button.setAttribute("aria-label", `Copy caption of ${photo.name}`);
       parts.push(button);
     }
