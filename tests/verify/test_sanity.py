@@ -1,4 +1,4 @@
-"""A verifier that cannot fail proves nothing: the rows for strong attackers certify nothing that protects nothing."""
+"""A verifier that cannot fail proves nothing: random noise and words stop no attacker with pretrained weights."""
 
 import colorsys
 import io
@@ -8,15 +8,11 @@ import pytest
 from PIL import Image
 
 from protect.settings.verify import VerifySettings
-from protect.verify import comparison
-from protect.verify.comparison import compare
-from protect.verify.records import BEST, PERCENTILE, Cheap
-from protect.verify.report.summary import most
+from protect.verify.attackers.train import train
+from protect.verify.reading.pairs import read_judged, read_pairs
+from protect.verify.records import PERCENTILE, judged_by
 
 NAMES = ("red", "orange", "yellow", "green", "blue", "purple")
-ROWS = ("some-captions", "adaptive-denoiser")
-OWN = range(10_000, 11_000)
-CHECKED = Cheap((), {}, 8.0, 30.0, 0.9, None, None, 0.5, {})
 
 
 def scene(number):
@@ -44,54 +40,28 @@ def at_random(number, pixels, line):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """folder(numbers, how pairs are protected, captions of each): photos with a .txt beside them."""
+    """folder(numbers, how pairs are protected): photos with a .txt beside them."""
 
-    def make(numbers, change=as_it_is, captions=2):
+    def make(numbers, change=as_it_is):
         path = tmp_path_factory.mktemp("photos")
         for number in numbers:
             pixels, lines = scene(number)
             data = io.BytesIO()
             Image.fromarray(change(number, pixels, "")[0]).save(data, "PNG")
             (path / f"{number}.png").write_bytes(data.getvalue())
-            (path / f"{number}.txt").write_text("\n".join(change(number, pixels, one)[1] for one in lines[:captions]))
+            (path / f"{number}.txt").write_text("\n".join(change(number, pixels, one)[1] for one in lines))
         return str(path)
 
     return make
 
 
-def compared(folder, change, attackers, monkeypatch):
-    """The comparison of 96 pairs of which one caption is published; attackers own a thousand others."""
-    monkeypatch.setattr(comparison, "cheap", lambda *_: CHECKED)
-    settings = VerifySettings(
-        attackers=attackers,
-        epochs=5,
-        batch=16,
-        size=64,
-        learning_rate=2e-3,
-        countermeasures=ROWS,
-        own_pairs=f"{folder(OWN)}={folder(OWN, change)}",
-        mix=(),
-        device="cpu",
-        jobs=1,
-    )
-    published = folder(range(96), change, captions=1)
-    return compare(folder(range(96)), published, folder(range(500, 560)), settings)
-
-
 @pytest.mark.slow
-def test_clean_files_passed_off_as_protected_retain_all(folder, monkeypatch):
-    attackers = ("pretrained-lora", "pretrained-finetune")
-    found = compared(folder, as_it_is, attackers, monkeypatch)
-    assert {*ROWS, "protected"} <= {arm.name for arm in found.arms}, found.left_out
-    for attacker in attackers:
-        assert found.gain("clean", attacker, BEST, PERCENTILE) > 0.2  # there is something to lose
-        for row in (*ROWS, "protected"):
-            assert 0.85 < found.retained(row, attacker, BEST, PERCENTILE) < 1.15, (attacker, row)
-
-
-@pytest.mark.slow
-def test_random_noise_and_words_are_not_certified(folder, monkeypatch):
-    found = compared(folder, at_random, ("pretrained-lora",), monkeypatch)
-    for row in ROWS:
-        assert most(found, row).retained > 0.6, row
-    assert found.weakest().retained > 0.6 and found.refusal == ""
+def test_lora_learns_from_clean_pairs_and_from_noisy_ones(folder):
+    settings = VerifySettings(epochs=4, batch=16, size=64, learning_rate=2e-3, device="cpu")
+    test = read_judged([folder(range(500, 560))], 64)
+    gains = []
+    for change in (as_it_is, at_random):
+        results = list(train(read_pairs([folder(range(96), change)], 64), test, "pretrained-lora", settings, 0))
+        start, *_, end = (judged_by(result.metrics, PERCENTILE) for result in results)
+        gains.append(end - max(0.5, start))
+    assert gains[0] > 0.1 and gains[1] > 0.5 * gains[0]
