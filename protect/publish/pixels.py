@@ -16,6 +16,7 @@ from protect.publish.upsample import stretched
 
 HALF = 128  # what no change is written as
 TOGETHER = 1 << 20  # pixels changed at a time: cutting up a smaller picture would only cost time
+OVER = 1.25  # times epsilon: what is beyond it is clipped once the change is enlarged
 FINE = 32  # largest epsilon whose changes are enlarged with 8 bits, as a quarter of a 255th and finer
 TRANSPARENT = ("LA", "RGBA")
 STILL = (*TRANSPARENT, "CMYK")  # whose last band, alpha or black ink, is never changed
@@ -61,7 +62,7 @@ def with_noise(image: Image.Image, change: np.ndarray, epsilon: int | float) -> 
 
 def _fine(plane: np.ndarray, whole: int) -> Image.Image:
     """A change as 8-bit values around HALF, in steps that are a small part of a 255th: enlarging them is cheap."""
-    values = plane * np.float32((HALF - 1) / max(1, whole))
+    values = plane * np.float32((HALF - 1) / (OVER * max(1, whole)))
     values += np.float32(HALF + 0.5)  # the fraction is cut off
     return Image.fromarray(np.clip(values, 1, 255.5, out=values).astype(np.uint8))
 
@@ -83,7 +84,7 @@ def _steps(planes: list[Image.Image], image: Image.Image, whole: int, top: int, 
 @cache
 def _whole_steps(whole: int) -> list[int]:
     """For each of the values of `_fine`: the whole step that it stands for, above HALF."""
-    fine = (np.arange(256) - HALF) * whole / (HALF - 1)
+    fine = (np.arange(256) - HALF) * OVER * whole / (HALF - 1)
     return (np.clip(np.rint(fine), -whole, whole).astype(int) + HALF).tolist()
 
 

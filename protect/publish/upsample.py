@@ -21,6 +21,7 @@ COARSE = 4  # a photo whose shorter side is more than this many squares takes it
 TAPS = 3  # on each side of the filter against blur
 LEAST = 0.25  # share of a wave that has to be left for the filter to bring all of it back
 BEYOND = 1.1  # enlarged noise is made so much stronger, since clipping it to epsilon takes that from it
+SLIGHTLY = 1.04  # the same of smooth noise of a photo that is hardly larger than its frame
 CLOSE = 1.5  # a photo less than so many times its frame holds not all of the noise: what lacks is added in rounds
 ROUNDS = 3
 WAVES = 64  # lengths of waves at which the blur is measured
@@ -79,8 +80,10 @@ def _on_its_grid(image: Image.Image, noise: np.ndarray, epsilon: int | float, si
     place = np.ix_(_wrap(down, size, noise.shape[-1]), _wrap(across, size, noise.shape[-1]))
     planes = [np.clip(plane[place], -epsilon, epsilon, dtype=np.float32) for plane in noise]
     if image.height > down.frame:
-        beyond = BEYOND if down.length >= CLOSE * down.frame else 1
-        planes = [np.clip(sharpen(plane, down, across) * np.float32(beyond), -epsilon, epsilon) for plane in planes]
+        far = down.length >= CLOSE * down.frame
+        planes = [sharpen(plane, down, across) * np.float32(BEYOND if far else SLIGHTLY) for plane in planes]
+        if not far:  # the filter's own peaks would be seen, and the attacker's resize takes them away
+            planes = [np.clip(plane, -epsilon, epsilon) for plane in planes]
     return np.stack(planes, axis=-1)
 
 

@@ -5,6 +5,8 @@ import pytest
 from PIL import Image
 
 from protect.data.views import PANORAMA, room, see, sides, view_around
+from protect.methods.parts.oriented_bands import amplified
+from protect.publish.pixels import with_noise
 from protect.publish.upsample import at_full_size, enlarge, grid, reduce, sharpen, stretched, upsample
 
 
@@ -207,3 +209,24 @@ def test_a_panoramas_middle_is_seen_around_its_crop():
     around = view_around(image, 48)
     assert around.shape == (4 * 48, 4 * 48, 3)
     assert np.array_equal(around[72:120, 72:120], np.asarray(see(image, 48)))
+
+
+@pytest.mark.parametrize(("height", "width"), [(74, 80), (90, 90), (100, 140), (400, 300)])
+def test_smooth_noise_comes_back_as_strong_from_its_own_grid(height, width, bring_back):
+    random = np.random.default_rng(0)
+    noise = amplified(random.normal(128, 20, (64, 64)).astype(np.float32), (1, 6), 12.0, 0.7, random)
+    plane = np.clip(np.rint(noise), -8, 8).astype(np.int8)
+    image = Image.new("RGB", (width, height), (128, 128, 128))
+    change = at_full_size(image, np.broadcast_to(plane, (3, 64, 64)), 8, coarse=True)
+    assert change.shape[2] == 1 and min(change.shape[:2]) == 64
+    moved = np.asarray(with_noise(image, change, 8)).astype(np.float32) - 128
+    back = bring_back(moved, 64)[0]
+    assert np.abs(moved).max() <= 8
+    assert correlation(back, plane) > 0.95
+    assert 0.8 < (back * plane).sum() / np.square(plane.astype(float)).sum() < 1.15
+
+
+def test_a_panorama_has_no_grid_of_its_own():
+    noise = signs(32)
+    image = Image.new("RGB", (2000, 100))
+    assert at_full_size(image, noise, 8, coarse=True).shape == (100, 2000, 3)
