@@ -18,7 +18,7 @@ from protect.data.views import DISPLAY
 from protect.publish.quality import ssim_along
 
 LEAST = 0.25  # share of the noise that is left on perfectly flat areas: without it the rule would end there
-FULL = 13.3  # local contrast, in 255ths (standard deviation), from which on all of the noise is used
+FULL = 12.9  # local contrast, in 255ths (standard deviation), from which on all of the noise is used
 FLAT = 4.0  # variance below which contrast is sensor noise and rounding
 CELL = 4  # pixels at display size between two values of the mask; a contrast is measured over twice as many
 ROOTS, LOGARITHMS = 16, 256  # entries of the tables for one unit
