@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--epochs", default="4,8,16", help="after which the model is asked")
     parser.add_argument("--attacker", default="tiny-resnet")
     parser.add_argument("--method", default="instant")
+    parser.add_argument("--size", type=int, default=32, help="pixels a side that the attacker takes")
     settings = parser.parse_args()
     if not RECEIPT.exists():
         shutil.rmtree(OUT, ignore_errors=True)
@@ -72,15 +73,15 @@ def trained(mine: Sequence[TwinPair], clean: Pairs, settings: argparse.Namespace
     for number in range(settings.pairs - len(mine)):
         pictures.append(Image.fromarray(clean.pixels[number].transpose(1, 2, 0)))
         captions.append(clean.captions[number][0])
-    model = Clip(load_encoder(settings.attacker, torch.device("cpu"), size=64))
+    model = Clip(load_encoder(settings.attacker, torch.device("cpu"), size=settings.size))
     epochs = list(map(int, settings.epochs.split(",")))
-    steps, look = len(pictures) // BATCH, VIEWS["openclip"](64)
+    steps, look = len(pictures) // BATCH, VIEWS["openclip"](settings.size)
     adamw = optimizer(model, RATE, 0.1)
     schedule = torch.optim.lr_scheduler.OneCycleLR(adamw, RATE, total_steps=steps * epochs[-1])
     for epoch in range(1, epochs[-1] + 1):
         model.train()
         for chosen in torch.randperm(len(pictures))[: steps * BATCH].view(steps, BATCH).tolist():
-            views = np.stack([view_of(look(pictures[i]), 64) for i in chosen])
+            views = np.stack([view_of(look(pictures[i]), settings.size) for i in chosen])
             loss = model.parts_loss(to_images(torch.from_numpy(views)), [captions[i] for i in chosen])
             adamw.zero_grad()
             loss.backward()
