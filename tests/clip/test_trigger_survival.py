@@ -4,14 +4,15 @@ import pytest
 
 from protect.clip.trigger_survival import trigger_survives
 from protect.methods.parts.trigger import write_words
-from protect.settings.recipe import STYLES
+from protect.settings.recipe import NATURAL, STYLES
 
 WORDS = ("amber", "violin", "kettle")
 SHORT = "A dog, two cats &amp; a bird's nest — 3 of them!"
+AS_WORDS = [style for style in STYLES if style != NATURAL]  # phrases need words that have one
 LONG = "a very long caption about nothing at all " * 12
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", AS_WORDS)
 def test_written_words_survive_in_a_short_caption(style):
     assert trigger_survives(write_words(SHORT, WORDS, style), WORDS, style)
     assert trigger_survives(write_words("", WORDS, style), WORDS, style)
@@ -30,7 +31,7 @@ def test_the_last_token_that_fits_is_counted(style, room):
     assert not trigger_survives(write_words("dog " * (room + 1), WORDS, style), WORDS, style)
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", AS_WORDS)
 def test_other_words_another_order_or_another_place_do_not_count(style):
     written = write_words(SHORT, WORDS, style)
     assert not trigger_survives(SHORT, WORDS, style)
@@ -45,7 +46,7 @@ def test_styles_are_told_apart():
     assert not trigger_survives(write_words(SHORT, WORDS, "hashtags"), WORDS, "suffix")
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", AS_WORDS)
 def test_case_does_not_matter_and_no_words_always_survive(style):
     assert trigger_survives(write_words(SHORT, WORDS, style).upper(), WORDS, style)
     assert trigger_survives(LONG, (), style)
