@@ -71,7 +71,7 @@ def write_shard(
 
 
 def _leaks(files: ShardFiles[Path], settings: PublishSettings, protector: Protector, tally: Tally) -> list[str]:
-    style, noise = protector.recipe.trigger.trigger_style, protector.recipe.noise.epsilon >= 1
+    style, noise = protector.recipe.trigger.style, protector.recipe.noise.epsilon >= 1
     texts = (
         (r["key"], r["captions"], [write_words(caption, words=r["words"], style=style) for caption in r["captions"]])
         for r in tally.records

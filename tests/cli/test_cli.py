@@ -16,6 +16,7 @@ from protect.methods import METHODS
 from protect.methods.mem_settings import MemSettings
 from protect.methods.recipe import PRESETS, SHARED
 from protect.settings.publish import PublishSettings
+from protect.settings.recipe import STYLES
 
 RANDOM = ("--method", "random", "--size", "32")
 TINY = ("--window", 8, "--batch", 4, "--rounds", 1, "--surrogate-steps", 1, "--text-rounds", 1, "--size", 32)
@@ -221,6 +222,14 @@ def test_ranges_lists_and_single_tars(command, source, tmp_path):
         out = tmp_path / f"out{number}"
         assert command("shards", *paths, out, *RANDOM).code == 0
         assert [p.name for p in sorted(out.glob("*.tar"))] == ["00000.tar", "00001.tar"][number // 3 :]
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_words_in_every_style_are_published_and_are_no_leak(command, clean, tmp_path, style):
+    source = clean(tmp_path / "in", 4)
+    ran = command("shards", source, tmp_path / "out", *RANDOM, "--trigger-style", style)
+    assert ran.code == 0 and ran.out.startswith("4 of 4 pairs protected")
+    assert command("inspect", tmp_path / "out").code == 0
 
 
 # --- fit, then shards
