@@ -33,9 +33,10 @@ class Seen:
         self.page.goto(address)
 
     def wait_for(self, selector, count):
-        """Until so many elements are there."""
-        self.page.locator(f":nth-match({selector}, {count})").wait_for()
-        assert self.page.locator(selector).count() == count
+        """Until so many elements are there; a card that is drawn anew may be gone for a moment."""
+        from playwright.sync_api import expect
+
+        expect(self.page.locator(selector)).to_have_count(count, timeout=30_000)
 
     def settled(self):
         """Until the preview is the one that was last asked for."""

@@ -142,6 +142,6 @@ def test_fine_tuning_moves_every_kind_of_weight():
 
 def test_lora_needs_peft(monkeypatch):
     monkeypatch.setattr(built_in, "find_spec", lambda name: None if name == "peft" else "there")
-    with pytest.raises(ImportError, match=r"pip install 'protect-pairs\[pretrained\]'"):
+    with pytest.raises(ImportError, match=r"and peft, not all found; pip install '.*peft"):
         attacker_size("pretrained-lora", SMALL)
     assert attacker_size("pretrained-finetune", SMALL) == 64
