@@ -4,6 +4,7 @@
 not depend on the coins, the sign of each is a fair coin, given all magnitudes.
 """
 
+from bisect import bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -81,10 +82,10 @@ def any_time_p(values: np.ndarray) -> np.ndarray:
     On fair coins nobody's wealth ever grows k-fold with a probability above 1/k (Ville's inequality).
     """
     wealth = most = 1.0
-    won, seen, path = 0.0, [], []
+    won, seen, path = 0.0, list[float](), []  # `seen`: magnitudes in order
     for value in values:
-        seen.append(abs(value))
-        weight = float(np.mean(np.asarray(seen) <= abs(value)))  # known before the sign is looked at
+        insort(seen, abs(value))
+        weight = bisect_right(seen, abs(value)) / len(seen)  # its rank: known before the sign is looked at
         bet = max(0.0, won / len(seen))
         step = weight * (1 if value > 0 else -1)
         wealth *= 1 + bet * step
