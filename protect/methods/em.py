@@ -6,11 +6,8 @@ import torch
 
 from protect.data.window import Window
 from protect.methods.fitted import Fitted, Protect
-from protect.methods.parts.budget import Budget
 from protect.methods.parts.checkpoint import Checkpoint
-from protect.methods.parts.error_min import Minimiser
-from protect.methods.parts.noise import SampleWise
-from protect.methods.parts.per_image import fitted_per_image, per_image_protector
+from protect.methods.parts.per_image import fit_per_image, per_image_protector
 from protect.methods.recipe import Recipe
 from protect.methods.start import drawn
 
@@ -24,9 +21,7 @@ def fit(
 ) -> Fitted:
     """The rounds of MEM with no words and no shuffling of captions, so that budgets compare."""
     choice = torch.zeros(len(window), 0, dtype=torch.long)
-    noise = SampleWise(window, Budget(recipe.noise.epsilon))
-    surrogate = Minimiser(window, recipe, (), choice, noise, False, device, report, checkpoint).run()
-    return fitted_per_image(surrogate, Fitted(()), window, choice, recipe)
+    return fit_per_image(window, recipe, Fitted(()), choice, False, device, report, checkpoint)
 
 
 def protector(fitted: Fitted, recipe: Recipe, device: torch.device) -> Protect:

@@ -18,11 +18,8 @@ import torch
 
 from protect.data.window import Window
 from protect.methods.fitted import Fitted, Protect
-from protect.methods.parts.budget import Budget
 from protect.methods.parts.checkpoint import Checkpoint
-from protect.methods.parts.error_min import Minimiser
-from protect.methods.parts.noise import SampleWise
-from protect.methods.parts.per_image import fitted_per_image, per_image_protector
+from protect.methods.parts.per_image import fit_per_image, per_image_protector
 from protect.methods.recipe import Recipe
 from protect.methods.start import fit_start, start_all, start_of
 
@@ -37,9 +34,7 @@ def fit(
     """Rounds of surrogate steps, word steps (HotFlip) and noise steps with captions permuted (MEM section 3)."""
     first = fit_start(window, recipe, device)
     choice = start_all(window, start_of(first, recipe, device))
-    noise = SampleWise(window, Budget(recipe.noise.epsilon))
-    surrogate = Minimiser(window, recipe, first.alphabet, choice, noise, True, device, report, checkpoint).run()
-    return fitted_per_image(surrogate, first, window, choice, recipe)
+    return fit_per_image(window, recipe, first, choice, True, device, report, checkpoint)
 
 
 def protector(fitted: Fitted, recipe: Recipe, device: torch.device) -> Protect:

@@ -1,4 +1,4 @@
-"""Phase 2 of methods that make a noise for each image: what phase 1 made, or gradient steps on a frozen surrogate."""
+"""Methods that make a noise for each image: rounds on a window, then what these made or steps on the surrogate."""
 
 import hashlib
 from collections.abc import Iterable
@@ -13,13 +13,31 @@ from protect.clip.pack import pack
 from protect.data.window import Window
 from protect.methods.fitted import Fitted, Protect
 from protect.methods.parts.budget import Budget, to_int8
-from protect.methods.parts.error_min import surrogate_of
+from protect.methods.parts.checkpoint import Checkpoint
+from protect.methods.parts.error_min import Minimiser, Report, surrogate_of
+from protect.methods.parts.noise import SampleWise
 from protect.methods.parts.phase2 import Phase2, Start, anchor_captions, anchors
 from protect.methods.parts.trigger import Choice, Lexicon, words_of
 from protect.methods.recipe import Recipe
 from protect.types import Batch, Protection
 
 SCANNED = 128  # pairs of the window read at a time
+
+
+def fit_per_image(
+    window: Window,
+    recipe: Recipe,
+    start: Fitted,
+    choice: Choice,
+    permute: bool,
+    device: torch.device,
+    report: Report,
+    checkpoint: Checkpoint | None,
+) -> Fitted:
+    """Phase 1: the rounds of error minimisation, from the words of a start; the first noise stands in the window."""
+    noise = SampleWise(window, Budget(recipe.noise.epsilon))
+    surrogate = Minimiser(window, recipe, start.alphabet, choice, noise, permute, device, report, checkpoint).run()
+    return fitted_per_image(surrogate, start, window, choice, recipe)
 
 
 def fitted_per_image(surrogate: DualEncoder, start: Fitted, window: Window, choice: Choice, recipe: Recipe) -> Fitted:
