@@ -4,11 +4,11 @@ import hashlib
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from protect.data.storage import Place, Remote
+from protect.data.storage import Place, blocks_of
 
 HEAD = 4 << 20  # bytes that are enough to look at a shard's first samples
 
@@ -24,17 +24,22 @@ def fetch(source: Place, target: Path) -> str:
     """Copies a file, a block in memory at a time; returns its SHA-256. Raises FileNotFoundError and Transient."""
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
-    with target.open("wb") as file:
-        for block in source.blocks() if isinstance(source, Remote) else _blocks(source):
-            file.write(block)
-            digest.update(block)
+    try:
+        with target.open("wb") as file:
+            for block in blocks_of(source):
+                file.write(block)
+                digest.update(block)
+    except FileNotFoundError:
+        target.unlink()
+        raise
     return digest.hexdigest()
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            yield block
+def fetch_beside(place: Place, names: Iterable[str], folder: Path) -> None:
+    """Copies further files of the folder of a file, those of them that are there."""
+    for name in names:
+        with suppress(FileNotFoundError):
+            fetch(place.with_name(name), folder / name)
 
 
 @contextmanager
@@ -53,11 +58,7 @@ def at_hand(place: Place, beside: tuple[str, ...] = (), whole: bool = True) -> I
             fetch(place, path)
         else:
             path.write_bytes(place.read_bytes(HEAD))
-        for name in beside:
-            try:
-                fetch(place.with_name(name), folder / name)
-            except FileNotFoundError:
-                (folder / name).unlink()
+        fetch_beside(place, beside, folder)
         yield path
 
 

@@ -191,6 +191,16 @@ def size_of(place: Place) -> int:
     return int((place if place.size is not None else place.looked_up()).size or 0)
 
 
+def blocks_of(place: Place) -> Iterator[bytes]:
+    """Bytes of a file from front to back, a block in memory at a time."""
+    if isinstance(place, Remote):
+        yield from place.blocks()
+        return
+    with place.open("rb") as file:
+        while block := file.read(1 << 20):
+            yield block
+
+
 def absolute(place: Place) -> str:
     """The place as it is written down for later runs."""
     return str(place.absolute()) if isinstance(place, Path) else place.url

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from protect.data.storage import Place, write_file
-from protect.jobs.layout import PRIVATE, files_of
+from protect.jobs.layout import FAILED, PRIVATE, files_of
 from protect.jobs.plan import Plan
 from protect.jobs.task import ShardReport
-
-END = ".failed.json"
 
 
 @dataclass
@@ -38,9 +36,9 @@ class Failures:
 def read_failures(out: Place) -> dict[str, dict[str, Any]]:
     """What is recorded below OUT; a record that cannot be read is none."""
     if isinstance(out, Path):
-        files: list[Any] = sorted((out / PRIVATE).rglob(f"*{END}"))
+        files: list[Any] = sorted((out / PRIVATE).rglob(f"*{FAILED}"))
     else:
-        files = [file for file in (out / PRIVATE).files() if file.name.endswith(END)]
+        files = [file for file in (out / PRIVATE).files() if file.name.endswith(FAILED)]
     found = {}
     for file in files:
         try:

@@ -15,7 +15,7 @@ from protect.data.shard_list import name_shards
 from protect.data.shards import image_member, readable, shard_stem
 from protect.data.storage import Place, place, write_file
 from protect.jobs.contact_sheet import Pair, contact_sheet
-from protect.jobs.layout import PRIVATE
+from protect.jobs.layout import JOB, PRIVATE
 from protect.jobs.photos.leaks import scan_photos
 from protect.jobs.photos.records import records_path
 from protect.methods.parts.trigger import write_words
@@ -27,7 +27,6 @@ from protect.settings.publish import PublishSettings
 from protect.settings.recipe import TriggerSettings
 from protect.types import Sample
 
-JOB = "job.json"
 SHEET = "contact-sheet.png"
 
 

@@ -9,6 +9,8 @@ from protect.data.storage import Place, Remote
 from protect.files import HOME
 
 PRIVATE = f"{HOME}/private"
+JOB = "job.json"  # among the private files: what a run of shards is
+DONE, FAILED = ".done.json", ".failed.json"  # ends of what is written there for a shard, in place of .tar
 Kind = TypeVar("Kind", Path, Remote)
 
 
@@ -39,12 +41,12 @@ class ShardFiles(Generic[Kind]):
     @property
     def marker(self) -> Kind:
         """In object storage: says that a shard is done, from which input and by what."""
-        return self._private(".done.json")
+        return self._private(DONE)
 
     @property
     def failure(self) -> Kind:
         """Why nothing of the shard was written; goes when it is protected after all."""
-        return self._private(".failed.json")
+        return self._private(FAILED)
 
     def make_folders(self) -> None:
         """The folders of a local OUT that these files lie in; private ones are closed to others."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from protect.data.storage import Place, Remote, size_of
+from protect.data.storage import Place, Remote, blocks_of, size_of
 from protect.files import MARKER, PlanError
 from protect.jobs.layout import ShardFiles
 from protect.settings.publish import PublishSettings
@@ -101,10 +101,6 @@ def _same_source(marker: dict[str, Any], source: Place) -> bool:
 
 def _hash(source: Place) -> str:
     digest = hashlib.sha256()
-    if isinstance(source, Remote):
-        for block in source.blocks():
-            digest.update(block)
-    else:
-        with source.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+    for block in blocks_of(source):
+        digest.update(block)
     return digest.hexdigest()

@@ -12,7 +12,7 @@ from protect.data.shard_list import ShardError, name_shards, packed_beside
 from protect.data.shards import TruncatedShard, read_samples
 from protect.data.storage import Place, Remote, check_bucket, place, refuse_unknown, size_of
 from protect.files import HOME, PlanError, refuse_address
-from protect.jobs.layout import PRIVATE, ShardFiles, files_of
+from protect.jobs.layout import JOB, PRIVATE, ShardFiles, files_of
 from protect.jobs.look import Looks
 from protect.settings.publish import PublishSettings
 
@@ -118,6 +118,10 @@ def _check_places(shards: Sequence[Place], out: Place, sources: Sequence[Place])
     if isinstance(out, Remote):
         _check_remote_out(out)
         return
+    _check_local_out(out)
+
+
+def _check_local_out(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise PlanError(f"OUT: expected a folder, got the file {out}; choose another OUT")
     if out.exists() and any(out.iterdir()) and not (out / HOME).is_dir():
@@ -184,12 +188,6 @@ def check_places(source: Path, out: Path) -> None:
     here, there = source.resolve(), out.resolve()
     if here == there or here in there.parents or there in here.parents:
         raise PlanError(f"OUT: expected a folder apart from the photos, got {out} for {source}; choose another OUT")
-    if out.exists() and not out.is_dir():
-        raise PlanError(f"OUT: expected a folder, got the file {out}; choose another OUT")
-    if (out / HOME / "private" / "job.json").exists():
+    if (out / PRIVATE / JOB).exists():
         raise PlanError(f"OUT: expected a folder for photos, got {out} with protected shards; choose another OUT")
-    if out.exists() and any(out.iterdir()) and not (out / HOME).is_dir():
-        raise PlanError(f"OUT: expected an empty folder or one of an earlier run, got {out} with other things in it")
-    existing = next(p for p in (there, *there.parents) if p.exists())
-    if not os.access(existing, os.W_OK):
-        raise PlanError(f"OUT: expected a folder that can be written, got {existing} read-only; choose another OUT")
+    _check_local_out(out)

@@ -160,6 +160,8 @@ def _published(
         "notes": (*photo.notes, *published.notes),
         "survives": all(trigger_survives(caption, words, style, spoken) for caption in written),
     }
-    published_captions = tuple(rewrite(caption) for caption in item.prepared.captions)
-    clean = Clean(item.sample.key, item.prepared.captions, published_captions, image.data) if item.compared else None
+    clean = None
+    if item.compared:
+        captions = item.prepared.captions
+        clean = Clean(item.sample.key, captions, tuple(map(rewrite, captions)), image.data)
     return Outcome(changed, record, counts, clean)

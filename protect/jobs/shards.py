@@ -18,7 +18,7 @@ from protect.jobs import executors
 from protect.jobs.executors import Distribution, Work
 from protect.jobs.failures import Failures
 from protect.jobs.fit import fit_on_shards
-from protect.jobs.layout import PRIVATE
+from protect.jobs.layout import DONE, JOB, PRIVATE
 from protect.jobs.lock import only_one
 from protect.jobs.parts import Part, part_of
 from protect.jobs.plan import Plan
@@ -28,7 +28,7 @@ from protect.jobs.task import ShardReference
 from protect.methods.protector import ABOUT, Protector
 from protect.methods.recipe import Recipe
 
-JOB, PROTECTOR, ROUNDS = "job.json", "protector", "rounds"
+PROTECTOR, ROUNDS = "protector", "rounds"
 SMALL = 128 * 128  # pixels of a picture that is not worth a thread of its own
 
 
@@ -161,7 +161,7 @@ def _writer(part: Part | None) -> str:
 def _has_begun(out: Place) -> bool:
     if isinstance(out, Path):
         return any(out.glob("*_stats.json"))
-    return any(file.name.endswith(".done.json") for file in (out / PRIVATE).files())
+    return any(file.name.endswith(DONE) for file in (out / PRIVATE).files())
 
 
 def _remove(folder: Place) -> None:

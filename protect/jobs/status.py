@@ -12,12 +12,11 @@ from protect.data.storage import Place, place
 from protect.files import HOME, MARKER
 from protect.jobs import marker as markers
 from protect.jobs.failures import read_failures
-from protect.jobs.layout import PRIVATE, ShardFiles
+from protect.jobs.layout import JOB, PRIVATE, ShardFiles
 from protect.jobs.parts import Part
 
 RECENT = 3600  # seconds that a rate is taken over, back from the last shard that was finished
 AT_ONCE = 16  # markers that are read at the same time
-JOB = "job.json"
 
 
 @dataclass(frozen=True)

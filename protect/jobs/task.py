@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from protect.data.captions import CaptionError
-from protect.data.scratch import fetch, scratch
+from protect.data.scratch import fetch, fetch_beside, scratch
 from protect.data.shard_list import ShardError, shard_stem
 from protect.data.storage import Place, Remote
 from protect.files import MARKER
@@ -131,11 +131,7 @@ def _fetched(source: Remote, folder: Path) -> tuple[Path, str]:
         digest = fetch(source, shard)
     except FileNotFoundError as error:
         raise ShardError(f"{source}: expected a shard, found none; it was there when the run began") from error
-    parquet = f"{shard_stem(source)}.parquet"
-    try:
-        fetch(source.with_name(parquet), folder / parquet)
-    except FileNotFoundError:
-        (folder / parquet).unlink()
+    fetch_beside(source, [f"{shard_stem(source)}.parquet"], folder)
     return shard, digest
 
 

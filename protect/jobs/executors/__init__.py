@@ -67,6 +67,10 @@ class Distribution:
         return float(match[1]) * SECONDS[match[2]] if match else 0.0
 
 
+def silent(name: str, pictures: int) -> None:
+    """Told of pictures where nobody asks; a function of its own, so that it can be sent to other processes."""
+
+
 @dataclass(frozen=True)
 class Work:
     """What an executor is given: shards to protect by one protector with one set of settings.
@@ -80,7 +84,7 @@ class Work:
     settings: Any  # PublishSettings
     how: Distribution
     threads: int = 1
-    tick: Callable[[str, int], None] = lambda name, pictures: None
+    tick: Callable[[str, int], None] = silent
 
 
 def run(work: Work) -> Iterator[Any]:

@@ -19,10 +19,15 @@ def patiently(reference: ShardReference, work: Work, tick: Callable[[], None]) -
             return protect_shard(reference, work.protector, work.settings, tick)
         except Transient as error:
             if attempt == work.how.tries:
-                reason = f"{reference.name}: tried {attempt} times: {error}"
-                return failed(reference.name, reason, work.settings, time.time() - begin)
+                return given_up(reference, work, attempt, str(error), time.time() - begin)
             time.sleep(WAIT * attempt)
     raise AssertionError("there is at least one try")
+
+
+def given_up(reference: ShardReference, work: Work, tries: int, reason: str, seconds: float) -> ShardReport:
+    """The report of a shard that failed at its last try."""
+    name = reference.name
+    return failed(name, f"{name}: tried {tries} times: {reason}", work.settings, seconds)
 
 
 def ticker(name: str, tell: Callable[[str, int], None]) -> Callable[[], None]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from protect.jobs.executors import Work
-from protect.jobs.executors.attempts import patiently, ticker
-from protect.jobs.task import ShardReference, ShardReport, failed
+from protect.jobs.executors import Work, silent
+from protect.jobs.executors.attempts import given_up, patiently, ticker
+from protect.jobs.task import ShardReference, ShardReport
 
 
 class Processes:
@@ -98,9 +98,7 @@ class Processes:
         if attempt.number < self.work.how.tries:
             self._waiting.append(_Try(attempt.reference, attempt.number + 1))
             return None
-        name = attempt.reference.name
-        reason = f"{name}: tried {attempt.number} times: {reason}"
-        return failed(name, reason, self.work.settings, seconds)
+        return given_up(attempt.reference, self.work, attempt.number, reason, seconds)
 
 
 @dataclass
@@ -122,7 +120,7 @@ class _Worker:
     def start(cls, work: Work) -> "_Worker":
         context = _context()
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, replace(work, tick=_silent)), daemon=True)
+        process = context.Process(target=_serve, args=(theirs, replace(work, tick=silent)), daemon=True)
         process.start()
         theirs.close()
         return cls(process, ours)
@@ -140,10 +138,6 @@ class _Worker:
             self.process.kill()
             self.process.join()
         self.pipe.close()
-
-
-def _silent(name: str, pictures: int) -> None:
-    """Told of pictures where nobody asks."""
 
 
 def _context() -> Any:

@@ -15,9 +15,9 @@ from typing import Any
 from protect.data.optional import missing
 from protect.data.storage import Remote
 from protect.files import PlanError
-from protect.jobs.executors import Work
-from protect.jobs.executors.attempts import patiently, ticker
-from protect.jobs.task import ShardReference, ShardReport, failed
+from protect.jobs.executors import Work, silent
+from protect.jobs.executors.attempts import given_up, patiently, ticker
+from protect.jobs.task import ShardReference, ShardReport
 from protect.methods.protector import Protector
 
 STORE = 80 << 20  # bytes of a local Ray's object store: only the protector lies in it
@@ -87,7 +87,7 @@ class _Driver:
         self._over: set[str] = set()
         self._times: list[float] = []
         # In a list, so that a worker gets the bytes when it asks for them, once, and not with every shard.
-        self._shared = [ray.put(_packed(work.protector))], replace(work, references=(), protector=None, tick=_silent)
+        self._shared = [ray.put(_packed(work.protector))], replace(work, references=(), protector=None, tick=silent)
         self._cores = cores
         self._task = ray.remote(_protect).options(num_cpus=cores, max_retries=0)
         self._actors = self._start_actors() if how.gpus_per_worker else []
@@ -151,7 +151,7 @@ class _Driver:
                 return None
             limit = self.work.how.shard_timeout
             what = f"its worker died ({type(error).__name__})" + (f" or took longer than {limit}" if limit else "")
-            return failed(name, f"{name}: tried {attempt.number} times: {what}", self.work.settings, seconds)
+            return given_up(attempt.reference, self.work, attempt.number, what, seconds)
         if isinstance(answer, Exception):
             raise answer
         self._times.append(seconds)
@@ -212,10 +212,6 @@ def _limited(seconds: float | None) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-
-
-def _silent(name: str, pictures: int) -> None:
-    """Workers tell the driver of whole shards alone."""
 
 
 def _packed(protector: Protector) -> tuple[str, dict[str, bytes]]:
