@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+from kills import die_at
 
 from protect.data.shard_writer import ShardWriter
 from protect.data.shards import find_shards, read_samples
@@ -181,18 +182,7 @@ def interrupt_at(count, call):
 
 def kill_at(count, plan, recipe):
     """In a process of its own: dies by SIGKILL when the count-th file is about to be flushed or named."""
-    left = [count]
-
-    def deadly(call):
-        def wrapped(*arguments, **options):
-            left[0] -= 1
-            if left[0] < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return call(*arguments, **options)
-
-        return wrapped
-
-    os.fsync, os.replace = deadly(os.fsync), deadly(os.replace)
+    die_at(count)
     protect_shards(plan, recipe, None)
 
 

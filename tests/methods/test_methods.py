@@ -1,7 +1,6 @@
 """Every method keeps its promises: budget, seed, alphabet, independence; and the ones that optimise do."""
 
 import multiprocessing
-import os
 import signal
 from dataclasses import fields, replace
 from functools import cache
@@ -9,6 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from kills import die_at
 
 from protect.clip.losses import clip_loss
 from protect.clip.models import OpenClip, optimizer
@@ -17,7 +17,7 @@ from protect.methods import METHODS, em, mem
 from protect.methods.instant_settings import InstantSettings
 from protect.methods.mem_settings import MemSettings
 from protect.methods.parts import error_min as minimise
-from protect.methods.parts import phase2
+from protect.methods.parts import per_image, phase2
 from protect.methods.parts.budget import Budget, to_int8
 from protect.methods.parts.error_min import Minimiser, surrogate_of, texts_of
 from protect.methods.parts.noise import SampleWise
@@ -189,7 +189,7 @@ def test_em_is_mem_without_words_and_permuting(monkeypatch):
     wordless = replace(variant("mem", start="drawn"), trigger=TriggerSettings(trigger_words=0))
     windows = [window_of(pairs) for _ in range(3)]
     permuted = mem.fit(windows[0], wordless, CPU, str)
-    monkeypatch.setattr(mem, "Minimiser", lambda *args: Minimiser(*args[:5], False, *args[6:]))
+    monkeypatch.setattr(per_image, "Minimiser", lambda *args: Minimiser(*args[:5], False, *args[6:]))
     plain = mem.fit(windows[1], wordless, CPU, str)
     reference = em.fit(windows[2], variant("em"), CPU, str)
     noises = [window.noise(torch.arange(pairs)) for window in windows]
@@ -262,20 +262,9 @@ def test_a_fit_that_was_killed_resumes_to_the_same_bytes(name, own, after, tmp_p
     assert again.protect(batch_of(50)).words == whole.protect(batch_of(50)).words
 
 
-def die_at(count, folder):
-    """In a process of its own: dies by SIGKILL when the count-th file is about to be flushed or named."""
-    left = [count]
-
-    def deadly(call):
-        def wrapped(*arguments, **options):
-            left[0] -= 1
-            if left[0] < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return call(*arguments, **options)
-
-        return wrapped
-
-    os.fsync, os.replace = deadly(os.fsync), deadly(os.replace)
+def killed_at(count, folder):
+    """A fit in a process of its own, which dies."""
+    die_at(count)
     torch.set_num_threads(1)
     fit(window_of(), variant("mem", rounds=3), rounds=folder)
 
@@ -284,7 +273,7 @@ def test_a_fit_killed_again_and_again_by_sigkill_ends_with_the_same_bytes(tmp_pa
     whole, rounds = fit(window_of(), variant("mem", rounds=3)), tmp_path / "rounds"
     context = multiprocessing.get_context("fork")
     for count in (0, 1, 2, 3, 5):
-        process = context.Process(target=die_at, args=(count, rounds))
+        process = context.Process(target=killed_at, args=(count, rounds))
         process.start()
         process.join()
         assert process.exitcode == -signal.SIGKILL

@@ -3,38 +3,20 @@
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
+from given_embeddings import SCALE, GivenEmbeddings, unit
 
 from protect.settings.unlearn import ForgetSettings
 from protect.unlearn.checkpoint import load_model
-from protect.unlearn.head import Clip
 from protect.unlearn.methods import level, npo
 from protect.unlearn.methods.ga import pair_losses
 from protect.unlearn.pairs import Pairs
 from protect.unlearn.step import Part, Step
 from protect.unlearn.task import Task
 
-SCALE = torch.tensor(10.0)
-
-
-class Sphere(Clip):
-    """A CLIP without towers: embeddings are given."""
-
-    def __init__(self):
-        torch.nn.Module.__init__(self)
-
-    @property
-    def scale(self):
-        return SCALE
-
-
-def unit(seed, count=6, dim=8):
-    return F.normalize(torch.randn(count, dim, generator=torch.Generator().manual_seed(seed)), dim=-1)
-
 
 def part(seed, moved=None):
     """Pairs whose embeddings have not moved, or only their images, to those of another seed."""
-    made = Part(Sphere(), Sphere(), torch.zeros(6, 3, 1, 1), [f"{seed} {i}" for i in range(6)])
+    made = Part(GivenEmbeddings(), GivenEmbeddings(), torch.zeros(6, 3, 1, 1), [f"{seed} {i}" for i in range(6)])
     made.images_before, made.texts_before = unit(seed), unit(seed + 100)
     made.images, made.texts = unit(seed if moved is None else moved).requires_grad_(), made.texts_before.clone()
     return made

@@ -3,33 +3,16 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from given_embeddings import SCALE, GivenEmbeddings, unit
 
 from protect.settings.unlearn import ForgetSettings
-from protect.unlearn.head import Clip
 from protect.unlearn.methods.saferclip import FIRST, loss, relative, target
 from protect.unlearn.step import Part, Step
-
-SCALE = torch.tensor(10.0)
-
-
-class Frozen(Clip):
-    """A CLIP without towers: embeddings are given."""
-
-    def __init__(self):
-        torch.nn.Module.__init__(self)
-
-    @property
-    def scale(self):
-        return SCALE
-
-
-def unit(seed, count=6, dim=8):
-    return F.normalize(torch.randn(count, dim, generator=torch.Generator().manual_seed(seed)), dim=-1)
 
 
 def part(images, texts, images_before, texts_before):
     made = object.__new__(Part)
-    made.captions, made.reference, made.student = [""] * len(images), Frozen(), Frozen()
+    made.captions, made.reference, made.student = [""] * len(images), GivenEmbeddings(), GivenEmbeddings()
     made.images, made.texts = images.clone().requires_grad_(), texts.clone().requires_grad_()
     made.images_before, made.texts_before = images_before, texts_before
     return made
