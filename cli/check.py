@@ -13,10 +13,22 @@ PLACE = click.Path(path_type=Path)
 @click.command(short_help="After posting: how much of the protection did the site leave?")
 @click.argument("mine", type=PLACE)
 @click.argument("downloaded", type=PLACE)
-@click.option("--original", type=PLACE, help="the original of MINE, or the folder of originals; it measures best")
+@click.option(
+    "--original",
+    type=PLACE,
+    help="the original of MINE, or the folder of originals: with it the figures are most exact",
+)
 @click.option("--caption", help="the text that stands beside the photo on the site")
-@click.option("--seed", type=click.IntRange(0), help="the key of the run, where it was given with --seed")
-@click.option("--size", type=click.IntRange(32), default=USUAL_SIZE, show_default=True, help="training size, pixels")
+@click.option(
+    "--seed", type=click.IntRange(0), help="the key that MINE was protected with, where it was given with --seed"
+)
+@click.option(
+    "--size",
+    type=click.IntRange(32),
+    default=USUAL_SIZE,
+    show_default=True,
+    help="shorter side, in pixels, of the pictures that a model is trained on",
+)
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
 def check(
     mine: Path,

@@ -53,11 +53,11 @@ def receipt_options(command: Any) -> Any:
     """Adds --receipt and --receipt-share."""
     share = click.option(
         "--receipt-share", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True,
-        help="share of the pictures that have a twin in the receipt",
+        help="share of the pictures that the receipt covers",
     )  # fmt: skip
     folder = click.option(
         "--receipt", type=click.Path(path_type=Path, file_okay=False),
-        help="private folder for a receipt: twins kept back, by which `protect audit` finds out who trained on OUT",
+        help="private folder for a receipt, by which `protect audit` later tells whether a model was trained on OUT",
     )  # fmt: skip
     return folder(share(command))
 
