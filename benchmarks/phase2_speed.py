@@ -30,8 +30,8 @@ from protect.jobs.photos.key import key_protector
 from protect.jobs.sample import Outcome, protect_chunk, ready
 from protect.jobs.shard_stats import COMPARED
 from protect.methods.protector import Protector
+from protect.samples import Member, Sample
 from protect.settings.publish import PublishSettings
-from protect.types import Member, Sample
 
 SIZES = ((144, 144), (256, 256), (512, 384), (1024, 768))
 QUALITY = 90  # of the clean files

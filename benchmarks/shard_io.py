@@ -37,9 +37,10 @@ from protect.jobs.shards import pictures_at_once, protect_shards
 from protect.methods import METHODS
 from protect.methods.protector import Protector, fit
 from protect.methods.recipe import Recipe
+from protect.samples import Sample
 from protect.settings.publish import PublishSettings
 from protect.settings.recipe import FitSettings
-from protect.types import Batch, Sample
+from protect.types import Batch
 
 SETS = {"collage-64": "collage-64/train/00000.tar", "flickr8k-mini": "flickr8k-mini/00000.tar"}
 PUBLISH = PublishSettings(urls="keep")

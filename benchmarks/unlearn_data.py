@@ -11,7 +11,7 @@ from PIL import Image
 
 from protect.data.shard_writer import ShardWriter, replace_members
 from protect.data.shards import find_shards, image_member, read_samples, split_name
-from protect.types import Sample
+from protect.samples import Sample
 
 FOLDER = RUNS / "unlearn/data"
 FORGET, CONCEPT = "8", "ship"  # the class to forget, which a small model knows best

@@ -47,16 +47,17 @@ def shards(
     if receipt:  # twins are made from all shards of a run, by the process that has the coins
         refuse_beside("--receipt", ctx, ["part", "distributor", "workers", "retry_failed", "shard_timeout", "tries"])
     recipe, publish, how = build_recipe(values, ctx), build(PublishSettings, values), build(Distribution, values)
+    from protect.jobs.plan import make_plan
+
+    plan = make_plan(sources, out, publish, force)  # refuses what cannot be before anything slow is imported
     from protect.data.scratch import folder_at_hand
     from protect.data.storage import place
     from protect.jobs.estimate import estimate
-    from protect.jobs.plan import make_plan
     from protect.jobs.receipt.making import protect_with_receipt
     from protect.jobs.shards import protect_shards
     from protect.jobs.summary import summary
     from protect.methods.protector import Protector
 
-    plan = make_plan(sources, out, publish, force)
     given = Protector.load(folder_at_hand(place(protector)), device) if protector else None
     if dry_run:
         about = estimate(plan, recipe, given, device)

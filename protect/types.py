@@ -1,33 +1,17 @@
-"""Names and shapes of everything that flows between modules; written once, used everywhere."""
+"""Names and shapes of the tensors that flow between modules; written once, used everywhere."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from jaxtyping import Float, Int, Int8, UInt8
 from torch import Tensor
+
+from protect.samples import Words
 
 Images = Float[Tensor, "batch 3 height width"]  # pixels in [0, 1]
 Pixels = UInt8[Tensor, "batch 3 height width"]  # pixels in 0..255
 Noise = Int8[Tensor, "batch 3 height width"]  # change of a pixel, in 255ths
 Tokens = Int[Tensor, "batch length"]
 Features = Float[Tensor, "batch dim"]  # unit length
-Words = tuple[str, ...]  # one trigger: one word per position
-
-
-class Member(NamedTuple):
-    """One file inside a shard: its full name in the tar and its bytes."""
-
-    name: str
-    data: bytes
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What one key of a shard holds, members in tar order; `beside`: captions that stand outside the shard only."""
-
-    key: str
-    members: tuple[Member, ...]
-    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cache
 
 from protect.clip.open_clip_import import open_clip
-from protect.types import Words
+from protect.samples import Words
 
 CONTEXT = 77  # tokens CLIP reads of a caption, start and end among them
 

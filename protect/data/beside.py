@@ -9,8 +9,8 @@ from protect.data.parquet import parquet_captions
 from protect.data.sample_keys import Keys
 from protect.data.shards import image_member, read_samples, sibling_parquet
 from protect.data.storage import Place
+from protect.samples import Sample
 from protect.settings.publish import PublishSettings
-from protect.types import Sample
 
 
 def samples_of(shard: Place, settings: PublishSettings, samples: Iterable[Sample] | None = None) -> Iterator[Sample]:

@@ -15,8 +15,8 @@ from protect.data.json_text import LONE_SURROGATE, JsonPath
 from protect.data.links import own_names
 from protect.data.shards import image_member, split_name
 from protect.data.text import BOM, LINE, Text, fold, is_text, read_text
+from protect.samples import Member, Sample
 from protect.settings.publish import PublishSettings
-from protect.types import Member, Sample
 
 TEXT_NAMES = ("txt", "caption", "captions", "text")  # extensions of members whose lines are captions
 

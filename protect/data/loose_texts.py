@@ -12,8 +12,8 @@ from protect.data.captions import CaptionError, captions_of
 from protect.data.json_text import holds_json
 from protect.data.shards import ShardError, image_member
 from protect.data.text import bare, is_text, read_text
+from protect.samples import Sample
 from protect.settings.publish import PublishSettings
-from protect.types import Sample
 
 WORDS, LETTERS = 3, 16  # of a caption: what is shorter in both is as well a label
 BETWEEN = re.compile(r'[\r\n\t,;|<>"]+')

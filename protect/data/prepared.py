@@ -11,8 +11,8 @@ from protect.data.images import ImageError, Photo, decode
 from protect.data.pictures import Picture, shown, view_of
 from protect.data.shards import image_member, split_name
 from protect.data.views import view_around
+from protect.samples import Sample
 from protect.settings.publish import PublishSettings
-from protect.types import Sample
 
 File = TypeVar("File", bound=Picture)
 COLOURS = 64  # pixels of the shorter side, at least, that the colours of a whole picture are taken from

@@ -7,7 +7,7 @@ from PIL import Image
 
 from protect.data.captions import other_members
 from protect.data.images import OPENERS, ImageError, Photo, decode
-from protect.types import Member, Sample
+from protect.samples import Member, Sample
 
 SIDE = 32  # pictures are compared at this size
 ALIKE = 8.0  # root mean square difference in 255ths below which two are copies of one

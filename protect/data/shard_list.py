@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath, PurePosixPath
 
-from webdataset.shardlists import expand_urls
+from braceexpand import braceexpand
 
 from protect.data.storage import Place, Remote, check_bucket, place, refuse_unknown
 from protect.files import HOME
@@ -46,7 +46,7 @@ def name_shards(sources: Sequence[str]) -> dict[Place, str]:
 def _expand(source: str) -> Iterator[tuple[Place, str]]:
     refuse_unknown("IN", source)
     try:
-        places = [source] if Path(source).exists() else expand_urls(source)
+        places = [source] if Path(source).exists() else _expanded(source)
     except ValueError as error:
         raise ShardError(
             f"{source}: expected a range like dir/{{000..007}}.tar, found {error}; close the brace"
@@ -59,6 +59,11 @@ def _expand(source: str) -> Iterator[tuple[Place, str]]:
             continue
         for shard in _shards_at(path):
             yield shard, shard.relative_to(path).as_posix() if path.is_dir() else shard.name
+
+
+def _expanded(source: str) -> list[str]:
+    """Ranges in braces and lists with `::`, written as webdataset takes them. Raises ValueError."""
+    return [text for part in source.split("::") for text in braceexpand(part)]
 
 
 def _shards_at(path: Path) -> list[Path]:

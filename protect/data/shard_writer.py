@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from protect.data.shards import ShardError, split_name
-from protect.types import Member, Sample
+from protect.samples import Member, Sample
 
 
 def replace_members(sample: Sample, data: Mapping[str, bytes]) -> Sample:

@@ -10,15 +10,13 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
-from webdataset.tariterators import base_plus_ext
-
 from protect.data.scratch import at_hand
 from protect.data.shard_list import SHARD_NAME as SHARD_NAME
 from protect.data.shard_list import ShardError as ShardError
 from protect.data.shard_list import find_shards as find_shards
 from protect.data.shard_list import shard_stem as shard_stem
 from protect.data.storage import Place
-from protect.types import Member, Sample
+from protect.samples import Member, Sample
 
 
 def readable(shard: Place) -> Iterator[Sample]:
@@ -35,6 +33,7 @@ def sibling_parquet(shard: Place) -> Place | None:
 
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
 META_NAME = re.compile(r"__[^/]*__($|/)")
+KEY_AND_EXTENSION = re.compile(r"((?:.*/)?[^.]+)[.]([^/]*)$")  # the extension begins at the first dot of the name
 
 
 PACKED = (
@@ -52,10 +51,10 @@ class TruncatedShard(ShardError):
 
 def split_name(name: str) -> tuple[str, str]:
     """Key and lower-case extension of a member, as webdataset splits them; ("", "") if it is in no sample."""
-    key, extension = base_plus_ext(name)
-    if key is None or META_NAME.match(name):
+    match = KEY_AND_EXTENSION.match(name)
+    if match is None or META_NAME.match(name):
         return "", ""
-    return key, extension.lower()
+    return match[1], match[2].lower()
 
 
 def read_samples(shard: Place) -> Iterator[Sample]:

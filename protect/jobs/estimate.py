@@ -19,7 +19,7 @@ from protect.jobs.shard import try_samples
 from protect.jobs.summary import counted
 from protect.methods.protector import Protector, fit
 from protect.methods.recipe import Recipe
-from protect.types import Sample
+from protect.samples import Sample
 
 PROBE = 32  # samples a dry run works on to estimate time
 

@@ -8,8 +8,6 @@ from typing import Any
 
 from protect.data.storage import Place, write_file
 from protect.jobs.layout import FAILED, PRIVATE, files_of
-from protect.jobs.plan import Plan
-from protect.jobs.task import ShardReport
 
 
 @dataclass
@@ -20,16 +18,16 @@ class Failures:
     known: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, plan: Plan) -> "Failures":
-        return cls(plan.out, read_failures(plan.out))
+    def of(cls, out: Place) -> "Failures":
+        return cls(out, read_failures(out))
 
-    def note(self, report: ShardReport) -> None:
-        """Writes down a failure, or removes the record of one that is over."""
-        files = files_of(self.out, report.name)
-        if report.failure:
-            record = {"shard": report.name, "reason": report.failure, "time": time.time()}
+    def note(self, name: str, failure: str) -> None:
+        """Writes down why a shard failed; where it did not ("") removes the record of an earlier failure."""
+        files = files_of(self.out, name)
+        if failure:
+            record = {"shard": name, "reason": failure, "time": time.time()}
             write_file(files.failure, json.dumps(record, indent=1).encode(), 0o600)
-        elif report.name in self.known:
+        elif name in self.known:
             files.failure.unlink()
 
 

@@ -18,14 +18,14 @@ from protect.jobs.contact_sheet import Pair, contact_sheet
 from protect.jobs.layout import JOB, PRIVATE
 from protect.jobs.photos.leaks import scan_photos
 from protect.jobs.photos.records import records_path
-from protect.methods.parts.trigger import write_words
+from protect.methods.parts.writing import write_words
 from protect.publish.leaks import Leak, Originals, plain_key, scan_parquet, scan_shard
 from protect.publish.originals import originals_of
+from protect.samples import Sample
 from protect.seeds import derive
 from protect.settings.base import from_dict
 from protect.settings.publish import PublishSettings
 from protect.settings.recipe import TriggerSettings
-from protect.types import Sample
 
 SHEET = "contact-sheet.png"
 

@@ -13,8 +13,8 @@ from protect.data.scratch import at_hand
 from protect.data.shards import image_member, readable, shard_stem, sibling_parquet
 from protect.data.storage import Place
 from protect.files import HOME, MARKER
+from protect.samples import Sample
 from protect.settings.publish import PublishSettings
-from protect.types import Sample
 
 LEAST = 8  # samples looked at in each shard, at least
 MEASURED = 64  # and in all shards together, at least

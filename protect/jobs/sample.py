@@ -21,15 +21,15 @@ from protect.data.shards import image_member, split_name
 from protect.files import PlanError
 from protect.jobs.leak_check import Clean
 from protect.jobs.look import undecided_in
-from protect.methods.parts.trigger import write_words
+from protect.methods.parts.writing import write_words
 from protect.methods.protector import Perturbation, Protector
 from protect.methods.recipe import Recipe
 from protect.publish.gate import BudgetError, Published, publish
 from protect.publish.photo_noise import masked
 from protect.publish.upsample import GREY, LUMA, at_full_size
+from protect.samples import Sample
 from protect.settings.publish import PublishSettings
 from protect.settings.recipe import NATURAL
-from protect.types import Sample
 
 Result = TypeVar("Result")
 

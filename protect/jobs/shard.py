@@ -25,10 +25,10 @@ from protect.jobs.look import undecided_in
 from protect.jobs.plan import undecided_reason
 from protect.jobs.sample import Outcome, Ready, SampleError, guarded, protect_chunk, ready
 from protect.jobs.shard_stats import COMPARED, LEFT_OUT, Tally, _stats, marker
-from protect.methods.parts.trigger import write_words
+from protect.methods.parts.writing import write_words
 from protect.methods.protector import Protector
+from protect.samples import Sample
 from protect.settings.publish import PublishSettings
-from protect.types import Sample
 
 CHUNK_PIXELS = 32_000_000  # decoded pixels held at once, at most (one larger picture is a chunk of its own)
 AHEAD = 16  # samples decoded before they are needed, at most

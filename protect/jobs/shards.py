@@ -57,7 +57,7 @@ def protect_shards(
     with only_one(plan.private, str(part) if part else f"rank {rank} of {world}" if world > 1 else None):
         _claim(plan, recipe, protector, part)
         protector_used = protector or own_protector(plan, recipe, device, report)
-        failures = Failures.of(plan)
+        failures = Failures.of(plan.out)
         mine = [shard for shard in plan.shards if part is None or part.holds(plan.name(shard))][rank::world]
         if how.retry_failed:
             mine = [shard for shard in mine if plan.name(shard) in failures.known]
@@ -93,7 +93,7 @@ def _run(
     for ended in executors.run(Work(references, protector, plan.publish, how, threads, tick)):
         done[ended.name] = ended.stats
         left = pace.count(bool(ended.seconds))
-        failures.note(ended)
+        failures.note(ended.name, ended.failure)
         if ended.seconds:
             _log(plan, ended.name, ended.seconds, part)
         report(ShardDone(ended.name, ended.stats, ended.seconds, pace.left, left, ended.failure))

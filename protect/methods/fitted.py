@@ -7,7 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from protect.data.noise_store import NoiseStore
-from protect.types import Batch, Protection, Words
+from protect.samples import Words
+from protect.types import Batch, Protection
 
 Protect = Callable[[Batch], Protection]
 

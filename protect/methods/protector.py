@@ -25,7 +25,8 @@ from protect.methods.fitted import Fitted, Protect
 from protect.methods.parts.checkpoint import Checkpoint
 from protect.methods.parts.error_min import settled
 from protect.methods.recipe import Recipe
-from protect.types import Batch, Protection, Words
+from protect.samples import Words
+from protect.types import Batch, Protection
 
 FORMAT = 2  # 1 had other methods, and the device in its recipe
 TENSORS, ABOUT, NOISE = "weights.safetensors", "protector.json", "noise.int8"

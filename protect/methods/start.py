@@ -19,7 +19,8 @@ from protect.methods.parts.phase2 import Start
 from protect.methods.parts.trigger import Choice, draw_choice
 from protect.methods.parts.wordlist import draw_alphabet
 from protect.methods.recipe import Recipe
-from protect.types import Batch, Words
+from protect.samples import Words
+from protect.types import Batch
 
 KEPT = "start."  # name of what an artefact keeps of instant's fit
 SCANNED = 128  # pairs of the window at a time

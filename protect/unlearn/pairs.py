@@ -19,8 +19,9 @@ from protect.data.photo_files import Unsuited
 from protect.data.photo_folder import Entry, walk
 from protect.data.photo_samples import read_photo
 from protect.data.shards import IMAGE_EXTENSIONS, SHARD_NAME, find_shards, image_member, read_samples, split_name
+from protect.samples import Member, Sample
 from protect.settings.publish import PhotoSettings, PublishSettings
-from protect.types import Images, Member, Sample
+from protect.types import Images
 
 READING = PublishSettings(caption_keys=())  # captions are the lines of the .txt: what a trainer reads
 FEW = 4  # captions that come this often on average are names of classes

@@ -39,21 +39,51 @@ def recipe_of(out):
 # --- help
 
 
-def test_help_imports_no_torch():
-    code = """
+CODE_AND_IMPORTS = """
 import sys, protect.cli
-for words in (["--help"], ["shards", "--help"], ["fit", "--help"], ["inspect", "--help"], ["shards", "--urls", "x"]):
-    sys.argv = ["protect", *words]
-    try:
-        protect.cli.main()
-    except SystemExit as ended:
-        slow = {"torch", "open_clip", "numpy", "webdataset", "fsspec", "ray"}
-        print(ended.code, sorted(slow & set(sys.modules)), file=sys.stderr)
+packages, *words = sys.argv[1:]
+sys.argv = ["protect", *words]
+try:
+    protect.cli.main()
+except SystemExit as ended:
+    print(ended.code, *sorted(set(packages.split()) & set(sys.modules)), file=sys.stderr)
 """
-    ran = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
-    ended = [line for line in ran.stderr.splitlines() if line.endswith("]") and line[0].isdigit()]
-    assert ended == ["0 []"] * 4 + ["2 []"]
-    assert "Protect image-caption shards" in ran.stdout
+
+
+def code_and_imports(packages, *words):
+    """How a command ends in a process of its own, and which of these packages it has imported by then."""
+    call = [sys.executable, "-P", "-c", CODE_AND_IMPORTS, packages, *map(str, words)]
+    code, *found = subprocess.run(call, capture_output=True, text=True, check=True).stderr.splitlines()[-1].split()
+    return int(code), found
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--help"], 0),
+        (["shards", "--help"], 0),
+        (["fit", "--help"], 0),
+        (["inspect", "--help"], 0),
+        (["shards", "--urls", "x"], 2),
+    ],
+)
+def test_help_and_wrong_options_need_nothing_slow(words, code):
+    assert code_and_imports("torch open_clip numpy webdataset fsspec ray", *words) == (code, [])
+
+
+def test_what_needs_no_model_imports_none(source, tmp_path, command):
+    """Looking at a run, and refusing one: torch alone takes longer than all of it."""
+    out, models = tmp_path / "out", "torch open_clip transformers webdataset ray"
+    assert command("shards", source, out, *RANDOM, "--urls", "keep").code == 0
+    for words, code in (
+        (("status", out), 0),
+        (("inspect", out), 0),
+        (("shards", tmp_path / "none", tmp_path / "new"), 2),
+        (("shards", source, tmp_path), 2),  # with other things in it
+        (("shards", source, source / "below", "--urls", "keep"), 2),
+    ):
+        assert code_and_imports(models, *words) == (code, []), words
+    assert code_and_imports(models, "shards", source, out, *RANDOM, "--urls", "keep") == (0, ["torch"])
 
 
 @pytest.mark.parametrize("name", COMMANDS)

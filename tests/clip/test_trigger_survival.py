@@ -3,7 +3,7 @@
 import pytest
 
 from protect.clip.trigger_survival import trigger_survives
-from protect.methods.parts.trigger import write_words
+from protect.methods.parts.writing import write_words
 from protect.settings.recipe import NATURAL, STYLES
 
 WORDS = ("amber", "violin", "kettle")

@@ -9,8 +9,8 @@ from protect.data.captions import CaptionError, captions_of, look_at, rewrite_ca
 from protect.data.links import is_link
 from protect.data.parquet import look_at_parquet, rewrite_parquet
 from protect.data.text import fold
+from protect.samples import Member, Sample
 from protect.settings.publish import PublishSettings
-from protect.types import Member, Sample
 
 KEEP, STRIP = (PublishSettings(urls=urls, unmatched="keep") for urls in ("keep", "strip"))
 KEYS = KEEP.caption_keys

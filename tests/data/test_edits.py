@@ -4,8 +4,8 @@ import json
 import pytest
 
 from protect.data.captions import look_at, rewrite_captions
+from protect.samples import Member, Sample
 from protect.settings.publish import PublishSettings
-from protect.types import Member, Sample
 
 CAPTION = "A red fox, asleep under an oak"
 STRICT = PublishSettings(urls="strip", others="drop")

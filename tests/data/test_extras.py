@@ -8,7 +8,7 @@ from PIL import Image
 
 from protect.data.captions import without_litter
 from protect.data.extras import MANY_NUMBERS, WRITTEN_OUT, is_litter, what_is, what_is_value, written_out
-from protect.types import Member, Sample
+from protect.samples import Member, Sample
 
 
 def picture(kind="JPEG"):

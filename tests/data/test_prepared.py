@@ -10,8 +10,8 @@ from protect.data.images import decode
 from protect.data.photo_files import decode_still
 from protect.data.prepared import Failure, Prepared, prepare
 from protect.data.views import room
+from protect.samples import Member, Sample
 from protect.settings.publish import PublishSettings
-from protect.types import Member, Sample
 
 
 @pytest.mark.parametrize(("mode", "kind"), [("RGB", "PNG"), ("L", "PNG"), ("I;16", "PNG"), ("RGBA", "WEBP")])

@@ -6,7 +6,7 @@ from PIL import Image
 
 from protect.data.images import decode
 from protect.data.same_picture import same_pictures
-from protect.types import Member, Sample
+from protect.samples import Member, Sample
 
 MOST = 10**6
 

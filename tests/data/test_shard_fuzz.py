@@ -14,8 +14,8 @@ from protect.data.captions import CaptionError, captions_of, look_at, rewrite_ca
 from protect.data.parquet import rewrite_parquet
 from protect.data.shards import ShardError, read_samples
 from protect.publish.leaks import Originals, scan_parquet, scan_shard
+from protect.samples import Member, Sample
 from protect.settings.publish import PublishSettings
-from protect.types import Member, Sample
 
 CAPTION = "a red fox sleeping under an old oak tree"
 STRICT = PublishSettings(urls="strip", others="drop", unmatched="drop")

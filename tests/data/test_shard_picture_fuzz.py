@@ -20,8 +20,8 @@ from protect.data.shard_writer import replace_members
 from protect.jobs.sample import publish_photo
 from protect.publish.gate import BudgetError
 from protect.publish.leaks import Originals, Scan
+from protect.samples import Member, Sample
 from protect.settings.publish import PublishSettings
-from protect.types import Member, Sample
 
 COUNT, FIRST = int(os.environ.get("FUZZ_EXAMPLES", "400")), int(os.environ.get("FUZZ_SEED", "0"))
 CAPTION = "a heron by the pond"

@@ -6,9 +6,12 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from webdataset.shardlists import expand_urls
 from webdataset.tariterators import base_plus_ext, group_by_keys, tar_file_expander
 
-from protect.data.shard_list import name_shards, packed_beside
+from protect.data.shard_list import _expanded, name_shards, packed_beside
 from protect.data.shard_writer import ShardWriter, replace_members
 from protect.data.shards import (
     ShardError,
@@ -20,7 +23,7 @@ from protect.data.shards import (
     shard_stem,
     split_name,
 )
-from protect.types import Member, Sample
+from protect.samples import Member, Sample
 
 FLICKR = Path(__file__).parents[2] / "../shared/data/flickr8k-mini"
 
@@ -124,6 +127,24 @@ def test_split_name(name, expected):
     if "__meta__" not in name:
         key, extension = base_plus_ext(name)
         assert expected == (key or "", (extension or "").lower())
+
+
+@given(st.text(alphabet="ab./_ \n", max_size=12))
+def test_names_are_split_as_webdataset_splits_them(name):
+    key, extension = base_plus_ext(name)
+    assert split_name(name) in ((key or "", (extension or "").lower()), ("", ""))
+    assert split_name(name)[0] or key is None or "__" in name
+
+
+@given(st.text(alphabet="a0{}.,:/-", max_size=12))
+def test_ranges_are_expanded_as_webdataset_expands_them(text):
+    def expanded(expand):
+        try:
+            return expand(text)
+        except ValueError as error:
+            return str(error)
+
+    assert expanded(_expanded) == expanded(expand_urls)
 
 
 # --- reading

@@ -9,8 +9,8 @@ from protect.data.shards import ShardError, readable
 from protect.files import HOME, PlanError
 from protect.jobs.look import MEASURED, Look, Looks, undecided_in
 from protect.jobs.plan import Plan, make_plan
+from protect.samples import Member, Sample
 from protect.settings.publish import PublishSettings
-from protect.types import Member, Sample
 
 KEEP = PublishSettings(urls="keep")
 ASK = PublishSettings()

@@ -13,8 +13,8 @@ from protect.data.prepared import Prepared, prepare
 from protect.jobs.photos.key import key_protector
 from protect.jobs.sample import publish_photo
 from protect.publish.upsample import at_full_size
+from protect.samples import Member, Sample
 from protect.settings.publish import PublishSettings
-from protect.types import Member, Sample
 
 SETTINGS = PublishSettings()
 

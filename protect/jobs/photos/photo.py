@@ -14,13 +14,13 @@ from protect.data.photo_writer import encode_still
 from protect.files import write_whole
 from protect.jobs.photos.records import PhotoRecord
 from protect.methods.parts.phrases import suggestions
-from protect.methods.parts.trigger import write_words
+from protect.methods.parts.writing import write_words
 from protect.methods.protector import Protector
 from protect.publish.gate import publish
 from protect.publish.photo_noise import visible_change
+from protect.samples import Words
 from protect.settings.publish import STRENGTHS, PhotoSettings
 from protect.settings.recipe import NATURAL, written_style
-from protect.types import Words
 
 MOST_PSNR = 100.0  # dB, for a photo that nothing was changed of
 

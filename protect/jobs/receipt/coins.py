@@ -15,8 +15,8 @@ from pathlib import Path
 from protect.data.prepared import View
 from protect.files import write_whole
 from protect.methods.protector import Perturbation, Protector
+from protect.samples import Words
 from protect.seeds import derive
-from protect.types import Words
 
 SECRET = "coins.key"
 BYTES = 32

@@ -25,8 +25,8 @@ from protect.jobs.shard import try_samples
 from protect.jobs.shards import own_protector, protect_shards
 from protect.methods.protector import Protector
 from protect.methods.recipe import Recipe
+from protect.samples import Sample
 from protect.settings.publish import PublishSettings
-from protect.types import Sample
 
 
 def with_twins(job: PhotoJob, receipt: Path, share: float) -> PhotoJob:

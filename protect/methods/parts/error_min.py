@@ -20,8 +20,9 @@ from protect.methods.parts.hotflip import flip
 from protect.methods.parts.noise import SampleWise
 from protect.methods.parts.trigger import Choice, Lexicon
 from protect.methods.recipe import Recipe
+from protect.samples import Words
 from protect.seeds import derive, generator
-from protect.types import Batch, Features, Images, Tokens, Words
+from protect.types import Batch, Features, Images, Tokens
 
 Report = Callable[[str], None]
 REPORTS = 20  # lines of progress in a run

@@ -17,7 +17,8 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from protect.data.images import LUMA
 from protect.methods.parts.budget import LEVELS
-from protect.types import Images, Words
+from protect.samples import Words
+from protect.types import Images
 
 CELLS = 4  # a picture is averaged to so many rows and columns
 FLAT = torch.full((CELLS,), 1 / CELLS)

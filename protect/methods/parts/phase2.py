@@ -19,8 +19,9 @@ from protect.methods.parts.hotflip import flip
 from protect.methods.parts.noise import improve_images
 from protect.methods.parts.trigger import Choice, Lexicon
 from protect.methods.recipe import Recipe
+from protect.samples import Words
 from protect.seeds import generator
-from protect.types import Batch, Features, Images, Words
+from protect.types import Batch, Features, Images
 
 ANCHORS = 127  # pairs of the window that every new pair is contrasted with: a batch of 128, as in phase 1
 IMAGES, TEXTS, CAPTIONS = "anchor.images", "anchor.texts", "anchor_captions"  # tensors and a fact of the fit

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
+from protect.samples import Words
 from protect.settings.recipe import LANGUAGES, NATURAL
-from protect.types import Words
 
 CHOICES = ((0, 0), (1, 1), (0, 1), (1, 0))  # which alternative the words at even and at odd places get
 

@@ -1,4 +1,4 @@
-"""Trigger words: writing them into captions and tokens, and choosing them by HotFlip."""
+"""Trigger words: drawing them, and writing them into token rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,25 +9,11 @@ from jaxtyping import Int
 from torch import Tensor
 
 from protect.clip.models import DualEncoder
-from protect.methods.parts.phrases import natural
+from protect.samples import Words
 from protect.seeds import derive
-from protect.settings.recipe import NATURAL
-from protect.types import Tokens, Words
+from protect.types import Tokens
 
 Choice = Int[Tensor, "batch position"]  # symbol chosen at each position
-
-
-def write_words(caption: str, words: Words, style: str) -> str:
-    """The caption as it is published; `style` is that of TriggerSettings.style."""
-    if not words:
-        return caption
-    if style.startswith(NATURAL):
-        return natural(caption, words, style)
-    if style == "prefix":
-        return " ".join((*words, caption))
-    if style == "both":  # of two copies one is left when words are dropped at random or a caption is cut
-        return " ".join((*words, caption, *words))
-    return " ".join((caption, *(f"#{word}" if style == "hashtags" else word for word in words)))
 
 
 def draw_choice(keys: Sequence[str], alphabet: tuple[Words, ...], seed: int) -> Choice:

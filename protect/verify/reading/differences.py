@@ -8,7 +8,7 @@ from statistics import median
 import numpy as np
 from PIL import Image
 
-from protect.types import Words
+from protect.samples import Words
 from protect.verify.reading.pairs import Pairs
 
 COMPARED = 256  # pictures looked at for the size of the noise

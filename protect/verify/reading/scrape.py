@@ -17,8 +17,8 @@ from protect.data.metadata.metadata import read_metadata
 from protect.data.scratch import at_hand
 from protect.data.shards import find_shards
 from protect.data.storage import Place
+from protect.samples import Member, Sample
 from protect.settings.publish import PublishSettings
-from protect.types import Member, Sample
 
 IMAGE_SUFFIXES = ("jpg", "png", "jpeg", "webp")  # open_clip's, in its order of preference
 SIDECARS = ("txt", "json")

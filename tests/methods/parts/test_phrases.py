@@ -5,7 +5,7 @@ import pytest
 from protect.methods.parts.image_stats import plain_words
 from protect.methods.parts.keywords import function_words, words_in
 from protect.methods.parts.phrases import natural, phrases, suggestions
-from protect.methods.parts.trigger import write_words
+from protect.methods.parts.writing import write_words
 from protect.settings.recipe import LANGUAGES, TriggerSettings
 from protect.verify.countermeasures.prefix_dedup import deduplicate
 

@@ -9,7 +9,8 @@ from protect.clip.models import DualEncoder, load_encoder, token_rows
 from protect.clip.open_clip_import import open_clip
 from protect.methods.parts.contrast import InBatch, WithAnchors
 from protect.methods.parts.hotflip import flip
-from protect.methods.parts.trigger import Lexicon, draw_choice, words_of, write_words
+from protect.methods.parts.trigger import Lexicon, draw_choice, words_of
+from protect.methods.parts.writing import write_words
 
 ALPHABET = (("amber", "violin"), ("kettle", "lantern"), ("marble", "pepper"))
 CAPTIONS = ("A dog, two cats & a bird's nest!", "", "Café — 12 tables; #1 in town...", "rock 'n' roll")
