@@ -17,6 +17,7 @@ from protect.jobs.fit import window_of
 from protect.jobs.plan import Plan
 from protect.jobs.shard import try_samples
 from protect.jobs.summary import counted
+from protect.methods.parts.time_limit import rounds_within
 from protect.methods.protector import Protector, fit
 from protect.methods.recipe import Recipe
 from protect.samples import Sample
@@ -35,8 +36,9 @@ def estimate(plan: Plan, recipe: Recipe, protector: Protector | None, device: st
         probe = replace(recipe, fit=replace(recipe.fit, window=PROBE, batch=min(PROBE, recipe.fit.batch)))
         reads = (partial(prepare, sample, plan.publish) for sample in samples)
         small = window_of(reads, probe, iter(plan.looks[plan.shards[0]].sizes), device)
-        fitting, protector = _fit_seconds(small, probe, recipe, window, device)
-        lines.append(f"fit {recipe.fit.method} on {window} pairs: about {_minutes(fitting)}")
+        fitting, rounds, protector = _fit_seconds(small, probe, recipe, window, device)
+        within = f", {rounds} of {recipe.own.rounds} rounds" if getattr(recipe.own, "budget", None) else ""
+        lines.append(f"fit {recipe.fit.method} on {window} pairs: about {_minutes(fitting)}{within}")
     else:
         lines.append(f"protector {protector.hash[:12]} ({protector.recipe.fit.method})")
     later = pairs - window if new and protector.fitted.noise is not None else 0
@@ -65,15 +67,17 @@ def _count(plan: Plan, first: int) -> int:
     return round(first * sum(sizes) / sizes[0])
 
 
-def _fit_seconds(small: Window, probe: Recipe, recipe: Recipe, window: int, device: str) -> tuple[float, Protector]:
-    """Time of a fit, scaled from rounds of one and of five surrogate steps, and what such a round fitted."""
+def _fit_seconds(
+    small: Window, probe: Recipe, recipe: Recipe, window: int, device: str
+) -> tuple[float, int, Protector]:
+    """Seconds of a fit, from timed rounds of one and of five surrogate steps; its rounds; what such a round made."""
     own = recipe.own
     if not recipe.method.needs_surrogate:
-        return 0.0, fit(small, probe, device=device)
+        return 0.0, 0, fit(small, probe, device=device)
     with_words = getattr(own, "text_rounds", 0)  # em searches no words
 
     def seconds(surrogate_steps: int, text_rounds: int) -> tuple[float, Protector]:
-        short = replace(own, rounds=1, surrogate_steps=surrogate_steps)
+        short = replace(own, rounds=1, surrogate_steps=surrogate_steps, budget=None)
         if with_words:
             short = replace(short, text_rounds=text_rounds)
         begin = time.perf_counter()
@@ -86,8 +90,10 @@ def _fit_seconds(small: Window, probe: Recipe, recipe: Recipe, window: int, devi
     passes = window / len(small)
     noise, text = max(base - step, 0.0), max(words - base, 0.0)
     scale = recipe.fit.batch / len(small)
-    total = own.rounds * (own.surrogate_steps * step * scale + noise * passes) + with_words * text * passes
-    return total, protector
+    plain, words_found = own.surrogate_steps * step * scale + noise * passes, text * passes
+    longest = plain + words_found if with_words else plain
+    rounds = rounds_within(own.budget, longest, own.rounds)
+    return rounds * plain + min(rounds, with_words) * words_found, rounds, protector
 
 
 def _protect_seconds(plan: Plan, samples: list[Sample], protector: Protector, pairs: int) -> float:

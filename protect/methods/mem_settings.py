@@ -23,14 +23,21 @@ class ErrorMinSettings:
     reinit_every: int | None = knob(
         None, "rounds after which the surrogate starts again; several surrogates then take turns", unset="never"
     )
+    budget: float | None = knob(
+        None,
+        "minutes that the fit may take: it ends with the last round that fits, so what is written depends on the "
+        "machine; --dry-run says how many rounds that is",
+        unset="all rounds",
+    )
     phase2_steps: int = knob(32, "noise steps for a picture that the fit has not seen")
     learning_rate: float = knob(1e-3, "the surrogate's learning rate (AdamW, constant)")
     weight_decay: float = knob(0.2, "the surrogate's weight decay, on matrices only")
 
     def __post_init__(self) -> None:
         positive(
-            self, "rounds", "surrogate_steps", "steps", "step_size", "reinit_every", "phase2_steps", "learning_rate"
-        )
+            self, "rounds", "surrogate_steps", "steps", "step_size", "reinit_every", "budget", "phase2_steps",
+            "learning_rate",
+        )  # fmt: skip
         if self.weight_decay < 0:
             raise ValueError(f"weight_decay: expected 0 or more, got {self.weight_decay}")
 

@@ -28,7 +28,7 @@ from protect.methods.recipe import Recipe
 from protect.samples import Words
 from protect.types import Batch, Protection
 
-FORMAT = 2  # 1 had other methods, and the device in its recipe
+FORMAT = 2  # 1 had other methods, and the device in its recipe; a setting more, with a default, is the same format
 TENSORS, ABOUT, NOISE = "weights.safetensors", "protector.json", "noise.int8"
 
 
@@ -105,8 +105,7 @@ class Protector:
     @cached_property
     def hash(self) -> str:
         """Hash of everything that decides what the protector does."""
-        noise = self.fitted.noise.digest() if self.fitted.noise else ""
-        return hashlib.sha256(self._about() + save(self.fitted.tensors) + noise.encode()).hexdigest()
+        return _hash(self._about(), self.fitted)
 
     def _about(self) -> bytes:
         about = {
@@ -137,9 +136,13 @@ class Protector:
 
     @classmethod
     def load(cls, folder: Path, device: str = "auto") -> "Protector":
-        """Read an artefact; ValueError when it is none, was changed since it was written, or is of an old format."""
+        """Read an artefact; ValueError when it is none, was changed since it was written, or is of an old format.
+
+        The hash is of the bytes as they stand there: settings that came later take their defaults.
+        """
         try:
-            about = json.loads((folder / ABOUT).read_bytes())
+            said = (folder / ABOUT).read_bytes()
+            about = json.loads(said)
             check_format(folder, about)
             tensors = load_file(folder / TENSORS)
             written = (folder / "hash").read_text().split()[0]
@@ -148,7 +151,7 @@ class Protector:
             fitted = Fitted(tuple(tuple(words) for words in about["alphabet"]), tensors, about["facts"], noise)
             recipe = Recipe.from_dict(about["recipe"])
             protector = cls(recipe, fitted, size, about["fingerprint"], pairs, device)
-            actual = protector.hash
+            actual = _hash(said, fitted)
         except OldFormat:
             raise
         except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -158,6 +161,11 @@ class Protector:
         if actual != written:
             raise ValueError(f"{folder}: expected hash {written[:12]}, got {actual[:12]}; fit it again")
         return protector
+
+
+def _hash(about: bytes, fitted: Fitted) -> str:
+    noise = fitted.noise.digest() if fitted.noise else ""
+    return hashlib.sha256(about + save(fitted.tensors) + noise.encode()).hexdigest()
 
 
 class OldFormat(ValueError):

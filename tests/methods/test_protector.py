@@ -1,5 +1,6 @@
 """The fitted artefact: the same after the disk, refused when it was touched."""
 
+import hashlib
 import json
 import stat
 from dataclasses import replace
@@ -100,6 +101,18 @@ def test_hash_answers_for_everything_that_matters(protector):
     ]
     assert len({one.hash for one in (protector, *changed)}) == 8
     assert replace(protector, device="cpu").hash == protector.hash
+
+
+def test_a_protector_of_before_a_setting_was_added_is_read_with_its_default(tmp_path, protector):
+    protector.save(tmp_path / "p")
+    about = json.loads((tmp_path / "p" / ABOUT).read_text())
+    del about["recipe"]["trigger"]["language"]
+    (tmp_path / "p" / ABOUT).write_text(json.dumps(about))
+    noise = protector.fitted.noise.digest() if protector.fitted.noise else ""
+    parts = (tmp_path / "p" / ABOUT).read_bytes() + (tmp_path / "p" / TENSORS).read_bytes() + noise.encode()
+    (tmp_path / "p" / "hash").write_text(f"{hashlib.sha256(parts).hexdigest()}\nprotect 0.1\n")
+    read = Protector.load(tmp_path / "p")
+    assert read.recipe == protector.recipe and read.hash == protector.hash
 
 
 def flip_byte(path):

@@ -18,6 +18,7 @@ from protect.methods.parts.contrast import InBatch
 from protect.methods.parts.eot import through
 from protect.methods.parts.hotflip import flip
 from protect.methods.parts.noise import SampleWise
+from protect.methods.parts.time_limit import TimeLimit
 from protect.methods.parts.trigger import Choice, Lexicon
 from protect.methods.recipe import Recipe
 from protect.samples import Words
@@ -51,26 +52,38 @@ class Minimiser:
     def __post_init__(self) -> None:
         self.transform = through(self.recipe.own.eot)
         self.random = self._random_of(0)
+        self.limit = TimeLimit(self.recipe.own.budget)
+        self.done = 0
 
     def run(self) -> DualEncoder:
-        """All rounds that are not done yet; returns the last surrogate."""
-        own, fit = self.recipe.own, self.recipe.fit
-        text_rounds = own.text_rounds if self.alphabet else 0
-        for number in range(self._resume(), own.rounds):
-            self.random = self._random_of(number)
-            if number == 0 or (own.reinit_every and number % own.reinit_every == 0):
-                self.start_surrogate(number)
-            learned = self.learn(list(self._learning_order(number)))
-            self.freeze()
-            for rows in self.window.epoch(fit.batch, self.random):
-                if number < text_rounds:
-                    self.search_words(rows)
-                self.move_noise(rows)
-            self._keep(number + 1)
-            if (number + 1) % -(-own.rounds // REPORTS) == 0 or number + 1 == own.rounds:
-                self.report(f"round {number + 1}/{own.rounds}: surrogate loss {learned:.3f}")
+        """All rounds that are not done yet and that the budget allows; returns the last surrogate."""
+        rounds = self.recipe.own.rounds
+        self._resume()
+        while self.done < rounds and self.limit.allows():
+            with self.limit.round():
+                learned = self.round(self.done)
+            self.done += 1
+            self._keep()
+            if self.done % -(-rounds // REPORTS) == 0 or self.done == rounds:
+                self.report(f"round {self.done}/{rounds}: surrogate loss {learned:.3f}")
+        if self.done < rounds:
+            self.report(f"budget of {self.limit.minutes:g} min: round {self.done}/{rounds} was the last one")
         unpack(self.surrogate)
         return self.surrogate
+
+    def round(self, number: int) -> float:
+        """Surrogate steps, then word steps and noise steps for every pair; returns the surrogate's mean loss."""
+        own = self.recipe.own
+        self.random = self._random_of(number)
+        if number == 0 or (own.reinit_every and number % own.reinit_every == 0):
+            self.start_surrogate(number)
+        learned = self.learn(list(self._learning_order(number)))
+        self.freeze()
+        for rows in self.window.epoch(self.recipe.fit.batch, self.random):
+            if self.alphabet and number < own.text_rounds:
+                self.search_words(rows)
+            self.move_noise(rows)
+        return learned
 
     def _random_of(self, number: int) -> torch.Generator:
         """The random numbers of a round: a resumed fit needs none that were drawn before it."""
@@ -82,27 +95,28 @@ class Minimiser:
         passes = (self.window.epoch(self.recipe.fit.batch, generator(seed, "pass", turn)) for turn in count())
         return islice(chain.from_iterable(passes), number * steps, (number + 1) * steps)
 
-    def _resume(self) -> int:
-        """Rounds that a checkpoint has; what they left is put back."""
-        done, state = self.checkpoint.load(self.window) if self.checkpoint else (0, {})
-        if done:
-            self.start_surrogate(done - 1)
+    def _resume(self) -> None:
+        """What the rounds that a checkpoint has left is put back."""
+        self.done, state = self.checkpoint.load(self.window) if self.checkpoint else (0, {})
+        if self.done:
+            self.start_surrogate(self.done - 1)
             self.surrogate.model.load_state_dict(state["surrogate"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.choice.copy_(state["choice"])
             self.freeze()  # as a round leaves it: a frozen surrogate rounds its last bits in another way
-            self.report(f"resumed after round {done}/{self.recipe.own.rounds}")
-        return done
+            self.limit = TimeLimit(self.recipe.own.budget, **state["seconds"])
+            self.report(f"resumed after round {self.done}/{self.recipe.own.rounds}")
 
-    def _keep(self, done: int) -> None:
+    def _keep(self) -> None:
         if self.checkpoint:
             unpack(self.surrogate)
             state = {
                 "surrogate": self.surrogate.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "choice": self.choice,
+                "seconds": {"spent": self.limit.spent, "longest": self.limit.longest},
             }
-            self.checkpoint.save(done, state, self.window.stored_noise())
+            self.checkpoint.save(self.done, state, self.window.stored_noise())
 
     def start_surrogate(self, number: int) -> None:
         self.surrogate = surrogate_of(self.recipe, number, self.device)

@@ -21,6 +21,7 @@ from protect.methods.parts.trigger import Choice, Lexicon, words_of
 from protect.methods.recipe import Recipe
 from protect.types import Batch, Protection
 
+ROUNDS = "rounds"  # the fact that says how many the fit took: a budget may have ended it early
 SCANNED = 128  # pairs of the window read at a time
 
 
@@ -36,11 +37,14 @@ def fit_per_image(
 ) -> Fitted:
     """Phase 1: the rounds of error minimisation, from the words of a start; the first noise stands in the window."""
     noise = SampleWise(window, Budget(recipe.noise.epsilon))
-    surrogate = Minimiser(window, recipe, start.alphabet, choice, noise, permute, device, report, checkpoint).run()
-    return fitted_per_image(surrogate, start, window, choice, recipe)
+    rounds = Minimiser(window, recipe, start.alphabet, choice, noise, permute, device, report, checkpoint)
+    surrogate = rounds.run()
+    return fitted_per_image(surrogate, rounds.done, start, window, choice, recipe)
 
 
-def fitted_per_image(surrogate: DualEncoder, start: Fitted, window: Window, choice: Choice, recipe: Recipe) -> Fitted:
+def fitted_per_image(
+    surrogate: DualEncoder, rounds: int, start: Fitted, window: Window, choice: Choice, recipe: Recipe
+) -> Fitted:
     """What phase 2 needs: its start, words and noise of the window's pairs, the surrogate, features of some pairs."""
     prints = [_print(key, view) for batch in _scan(window) for key, view in _views(batch)]
     tensors = {"window.prints": torch.tensor(prints), "window.choice": choice.to(torch.int32)}
@@ -50,7 +54,7 @@ def fitted_per_image(surrogate: DualEncoder, start: Fitted, window: Window, choi
     return Fitted(
         start.alphabet,
         start.tensors | tensors,
-        start.facts | anchor_captions(window),
+        start.facts | anchor_captions(window) | {ROUNDS: rounds},
         window.stored_noise(),
     )
 
@@ -100,7 +104,8 @@ def per_image_protector(
     permute: bool,
 ) -> Protect:
     """A stateless function of a batch: pairs of the window get what phase 1 made for them, others something new."""
-    surrogate = surrogate_of(recipe, recipe.own.rounds - 1, device)
+    rounds = fitted.facts.get(ROUNDS, recipe.own.rounds)  # protectors of before there was a budget do not say it
+    surrogate = surrogate_of(recipe, rounds - 1, device)
     weights = {k.removeprefix("surrogate."): v for k, v in fitted.tensors.items() if k.startswith("surrogate.")}
     surrogate.model.load_state_dict(weights)
     surrogate.eval().requires_grad_(False)

@@ -53,6 +53,7 @@ MODULES = (
 COUNTERMEASURES: dict[str, Countermeasure] = {row.name: row for module in MODULES for row in module.ROWS}
 STANDARD = (  # the strongest first: a small budget leaves out the last ones
     "whiten-and-deduplicate",
+    "normalise-and-deduplicate",
     "strong-augmentation",
     "half-words",
     "spectral-whitening",

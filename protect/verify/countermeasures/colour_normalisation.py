@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from protect.verify.countermeasures.base import Countermeasure, Kind
+from protect.verify.countermeasures.prefix_dedup import deduplicate
 
 MEAN, SPREAD = 128.0, 56.0  # of every channel, in 255ths
 FLATTEST = 1.0  # a channel that spreads less than this is left so
@@ -39,5 +40,14 @@ ROWS = (
         "gives all pictures the same brightness and colour",
         picture=normalised,
         strong=True,
+    ),
+    Countermeasure(
+        "normalise-and-deduplicate",
+        Kind.ADAPTIVE,
+        "colour-normalisation and deduplicate-prefixes at once: attackers who know that the noise is in colours",
+        "gives all pictures the same brightness and colour, and drops repeated words",
+        picture=normalised,
+        strong=True,
+        captions=deduplicate,
     ),
 )
