@@ -44,7 +44,7 @@ ARMS: dict[str, tuple[object, ...] | None] = {  # how the pairs are protected; N
     "default": (),
     "colours": ("--method", "instant", "--noise-in", "colours", *BOTH),
     "texture": ("--method", "instant", "--noise-in", "texture", *BOTH),
-    "natural": ("--trigger-style", "natural"),
+    "prefix": ("--trigger-style", "prefix"),
     "words": ("--method", "instant", "--epsilon", 0, *BOTH),
     "random": ("--method", "random", *UNMASKED),
     "em": ("--method", "em", *FITTED),

@@ -7,6 +7,7 @@ from typing import Any
 
 from protect.methods.instant_settings import ATTRIBUTE_WORDS, COUNTED, InstantSettings
 from protect.methods.mem_settings import ErrorMinSettings, MemSettings
+from protect.settings.recipe import NATURAL
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Method:
     takes a `Checkpoint` or None, to resume from. protector(fitted, recipe, device)
     makes of it a stateless function of a `Batch` that returns a `Protection`. settings: the class of its own
     settings; where that has a method `check(trigger)`, it is called before a run.
-    trigger_words: planted in a caption unless asked otherwise; None: it plants none.
+    trigger_words: planted in a caption unless asked otherwise; None: it plants none. trigger_style: how they are
+    written unless asked otherwise.
     needs_surrogate: it trains a model. most_pairs: pairs it looks at in a fit, at most (None: all of the window).
     any_size: its noise fits a picture of any size, so that a small one gets it at its own. whole_image: its noise
     follows the picture, so that it is made for all of it and not for a square in the middle.
@@ -33,6 +35,7 @@ class Method:
     protector: Callable[..., Any]
     settings: type = NoSettings
     trigger_words: int | None = 3
+    trigger_style: str = "prefix"
     needs_surrogate: bool = False
     most_pairs: int | None = None
     any_size: bool = False
@@ -55,8 +58,8 @@ def _file(module: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 METHODS: dict[str, Method] = {
     "instant": Method(
-        *_file("instant"), settings=InstantSettings, trigger_words=ATTRIBUTE_WORDS, most_pairs=COUNTED,
-        any_size=True, whole_image=True, from_key=_later("instant", "from_key"),
+        *_file("instant"), settings=InstantSettings, trigger_words=ATTRIBUTE_WORDS, trigger_style=NATURAL,
+        most_pairs=COUNTED, any_size=True, whole_image=True, from_key=_later("instant", "from_key"),
     ),
     "mem": Method(*_file("mem"), settings=MemSettings, needs_surrogate=True),
     "em": Method(*_file("em"), settings=ErrorMinSettings, needs_surrogate=True, trigger_words=None),

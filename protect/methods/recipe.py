@@ -29,11 +29,12 @@ class Recipe:
         if type(own) is not method.settings:
             raise ValueError(f"{self.fit.method}: expected {method.settings.__name__}, got {type(own).__name__}")
         words, usual = self.trigger.trigger_words, method.trigger_words
+        style = self.trigger.trigger_style or method.trigger_style
         if usual is None and words:
             raise ValueError(
                 f"trigger_words: expected none, {self.fit.method} leaves captions as they are; got {words}"
             )
-        if method.needs_surrogate and self.trigger.trigger_style == NATURAL:
+        if method.needs_surrogate and style == NATURAL:
             raise ValueError(
                 f"trigger_style: expected prefix, suffix, hashtags or both with {self.fit.method}, got natural; "
                 "it chooses words by how a model reads them in place"
@@ -41,7 +42,7 @@ class Recipe:
         words = (usual or 0) if words is None else words
         windows = [pairs for pairs in (self.fit.window, method.most_pairs) if pairs is not None]
         object.__setattr__(self, "own", own)
-        object.__setattr__(self, "trigger", replace(self.trigger, trigger_words=words))
+        object.__setattr__(self, "trigger", replace(self.trigger, trigger_words=words, trigger_style=style))
         object.__setattr__(self, "fit", replace(self.fit, window=min(windows, default=None)))
         if hasattr(own, "check"):
             own.check(self.trigger)

@@ -70,9 +70,12 @@ class PhotoSettings:
     trigger_style: str | None = knob(
         None,
         "where the words go: in front, at the end, as hashtags, both, or natural (as phrases in front)",
-        STYLES, unset="prefix, or as the protector says",
+        STYLES, unset="natural, or as the protector says",
     )  # fmt: skip
-    language: str = knob("en", "language of suggested texts, and of trigger_style natural", LANGUAGES)
+    language: str | None = knob(
+        None, "language of suggested texts, and of trigger_style natural", LANGUAGES,
+        unset="en, or as the protector says",
+    )  # fmt: skip
     keep_gps: bool = knob(False, "keep the GPS position of photos")
     opt_out: bool = knob(True, "write into each file that it must not be used for training (PLUS DataMining)")
     quality: int | None = knob(

@@ -52,12 +52,12 @@ class TriggerSettings:
         "words planted in each caption; 0 leaves captions as they are",
         unset="4 with instant, 3 with mem and random",
     )
-    trigger_style: str = knob(
-        "prefix",
+    trigger_style: str | None = knob(
+        None,
         "where the words go: in front, at the end, as hashtags at the end, or both in front and at the end; natural: "
         "in front, as phrases that a person would post",
-        STYLES,
-    )
+        STYLES, unset="natural with instant, prefix with mem and random",
+    )  # fmt: skip
     alphabet: int | None = knob(
         8, "words to choose from at each position; `none` is the whole vetted list", unset="the whole vetted list"
     )
@@ -71,7 +71,8 @@ class TriggerSettings:
 
     @property
     def style(self) -> str:
-        """How words are written, language included: what `write_words` takes."""
+        """How words are written, language included: what `write_words` takes; a recipe has chosen a style."""
+        assert self.trigger_style is not None, "a recipe fills in its method's style"
         return written_style(self.trigger_style, self.language)
 
 

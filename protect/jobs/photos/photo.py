@@ -97,8 +97,10 @@ def texts_to_post(caption: str, words: Words, protector: Protector, settings: Ph
 
     Without a caption words are written as a person would, unless another style was set.
     """
-    style = settings.trigger_style or (None if caption else NATURAL)
-    written = written_style(style, settings.language) if style else protector.recipe.trigger.style
+    trigger = protector.recipe.trigger
+    style = settings.trigger_style or (trigger.trigger_style if caption else NATURAL)
+    assert style is not None, "a recipe fills in its method's style"
+    written = written_style(style, settings.language or trigger.language)
     if style == NATURAL and words and not caption:
         return suggestions(words, written)
     return (write_words(caption, words, written).strip(),)

@@ -120,7 +120,7 @@ class Minimiser:
 
     def start_surrogate(self, number: int) -> None:
         self.surrogate = surrogate_of(self.recipe, number, self.device)
-        self.lexicon = Lexicon(self.surrogate, self.alphabet, self.recipe.trigger.trigger_style)
+        self.lexicon = Lexicon(self.surrogate, self.alphabet, self.recipe.trigger.style)
         self.optimizer = optimizer(self.surrogate, self.recipe.own.learning_rate, self.recipe.own.weight_decay)
 
     def learn(self, order: Sequence[Tensor]) -> float:

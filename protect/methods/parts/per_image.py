@@ -48,7 +48,7 @@ def fitted_per_image(
     """What phase 2 needs: its start, words and noise of the window's pairs, the surrogate, features of some pairs."""
     prints = [_print(key, view) for batch in _scan(window) for key, view in _views(batch)]
     tensors = {"window.prints": torch.tensor(prints), "window.choice": choice.to(torch.int32)}
-    tensors |= anchors(Lexicon(surrogate, start.alphabet, recipe.trigger.trigger_style), window, choice)
+    tensors |= anchors(Lexicon(surrogate, start.alphabet, recipe.trigger.style), window, choice)
     weights = surrogate.model.state_dict()
     tensors |= {f"surrogate.{name}": value.cpu().contiguous() for name, value in weights.items()}
     return Fitted(

@@ -63,7 +63,7 @@ class Phase2:
     permute: bool
 
     def __post_init__(self) -> None:
-        self.lexicon = Lexicon(self.surrogate, self.fitted.alphabet, self.recipe.trigger.trigger_style)
+        self.lexicon = Lexicon(self.surrogate, self.fitted.alphabet, self.recipe.trigger.style)
         self.anchors = [self.fitted.tensors[name].to(self.surrogate.device) for name in (IMAGES, TEXTS)]
         self.captions = self.fitted.facts[CAPTIONS]
         self.budget = Budget(self.recipe.noise.epsilon)

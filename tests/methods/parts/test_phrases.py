@@ -6,7 +6,8 @@ from protect.methods.parts.image_stats import plain_words
 from protect.methods.parts.keywords import function_words, words_in
 from protect.methods.parts.phrases import natural, phrases, suggestions
 from protect.methods.parts.writing import write_words
-from protect.settings.recipe import LANGUAGES, TriggerSettings
+from protect.methods.recipe import Recipe
+from protect.settings.recipe import LANGUAGES, FitSettings, TriggerSettings
 from protect.verify.countermeasures.prefix_dedup import deduplicate
 
 EVERY = [word for words in plain_words() for word in words]
@@ -51,7 +52,9 @@ def test_suggestions_differ_and_the_first_is_the_one_in_front():
 
 def test_the_language_is_part_of_the_style():
     assert TriggerSettings(trigger_style="natural", language="it").style == "natural-it"
-    assert TriggerSettings(language="it").style == "prefix"
+    assert TriggerSettings(trigger_style="prefix", language="it").style == "prefix"
+    assert Recipe().trigger.style == "natural-en"  # the default of instant
+    assert Recipe(FitSettings(method="random")).trigger.style == "prefix"
     with pytest.raises(ValueError, match="language: expected one of"):
         TriggerSettings(language="xx")
 
