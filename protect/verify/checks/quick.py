@@ -34,7 +34,7 @@ def cheap(clean: str, protected: str, size: int = 224, attackers: Sequence[str] 
         captions = [find.captions[0] for find, _ in known]
         whole = whole_words(captions, [trigger for _, trigger in known], readers(attackers, captions))
     pairs = _looked_at(sampled.clean, size), _looked_at(sampled.published, size)
-    triggers = {find.key: trigger for find, trigger in known}
+    triggers = {find.key: (_units(before), _units(after)) for find, (before, after) in known}
     probe_published, probe_clean = _probes(*pairs, triggers)
     return Cheap(
         leaks=tuple(leaks(sampled, changed=not _same_captions(sampled))),
@@ -61,6 +61,12 @@ def _trigger(clean: Find, published: Find) -> Trigger | None:
     """The words planted around the first caption; None when there are none, or the clean one is not in it."""
     words = planted(clean.captions[0], published.captions[0])
     return words if words and any(words) else None
+
+
+def _units(words: Sequence[str]) -> tuple[str, ...]:
+    """What the linear probe is asked for: the planted words, or phrases where commas part them."""
+    text = " ".join(words)
+    return tuple(text.split(", ")) if ", " in text else tuple(words)
 
 
 def _looked_at(finds: Sequence[Find], size: int) -> Pairs:

@@ -11,6 +11,7 @@ COUNT, KINDS = 60, 3
 DRAW = np.random.default_rng(0)
 TILES = DRAW.choice([-8, 8], (KINDS, 4, 4, 3))
 WORDS = ("zebra", "lamp", "quick")
+PHRASES = ("Zebra light, calm.", "Lamp at night, calm.", "Quick, calm.")  # of unequal numbers of words
 
 
 def file(pixels):
@@ -35,20 +36,21 @@ def quick(monkeypatch):
     monkeypatch.setattr(detector, "BATCH", 32)
 
 
-def written(folder, make_shard, change=0, words=False):
+def written(folder, make_shard, change=0, words=("",) * KINDS):
     folder.mkdir()
     samples = {}
     for i, pixels in enumerate(SCENES):
         noisy = pixels + change * np.tile(TILES[i % KINDS], (16, 16, 1))
-        caption = f"{WORDS[i % KINDS]} " * words + f"a dog near {i} cats in the field of a dog"
+        caption = f"{words[i % KINDS]} a dog near {i} cats in the field of a dog".strip()
         samples[f"{i:04}"] = {"png": file(noisy.clip(0, 255).astype(np.uint8)), "txt": caption}
     make_shard(folder / "0.tar", samples)
     return str(folder)
 
 
-def test_words_and_patterns_are_seen(make_shard, tmp_path):
+@pytest.mark.parametrize("words", [WORDS, PHRASES])
+def test_words_and_patterns_are_seen(make_shard, tmp_path, words):
     clean = written(tmp_path / "clean", make_shard)
-    found = cheap(clean, written(tmp_path / "out", make_shard, 1, True), size=64)
+    found = cheap(clean, written(tmp_path / "out", make_shard, 1, words), size=64)
     assert found.leaks == () and found.words_survive == {"CLIP": 1.0}
     assert found.linf == 8 and 29 < found.psnr < 31 and 0 < found.ssim < 1
     assert found.reencode_psnr is None
@@ -68,7 +70,7 @@ def test_clean_files_passed_off_as_protected_are_seen_through(make_shard, tmp_pa
 
 def test_the_limit_keeps_it_short(make_shard, tmp_path):
     clean = written(tmp_path / "clean", make_shard)
-    found = cheap(clean, written(tmp_path / "out", make_shard, 1, True), size=64, limit=20)
+    found = cheap(clean, written(tmp_path / "out", make_shard, 1, WORDS), size=64, limit=20)
     assert found.notes[0].startswith("Checks without training looked at 20 pairs")
 
 
