@@ -23,8 +23,8 @@ from protect.jobs.lock import only_one
 from protect.jobs.parts import Part, part_of
 from protect.jobs.plan import Plan
 from protect.jobs.progress import Pace, Pictures, Report, ShardDone
+from protect.jobs.reference import ShardReference
 from protect.jobs.results import are_all_written, results_of
-from protect.jobs.task import ShardReference
 from protect.methods.protector import ABOUT, Protector
 from protect.methods.recipe import Recipe
 

@@ -5,45 +5,22 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from protect.data.captions import CaptionError
-from protect.data.scratch import fetch, fetch_beside, scratch
-from protect.data.shard_list import ShardError, shard_stem
-from protect.data.storage import Place, Remote
+from protect.data.scratch import scratch
+from protect.data.shard_list import ShardError
+from protect.data.storage import Remote
 from protect.files import MARKER
 from protect.jobs import marker as markers
+from protect.jobs.ahead import Ahead
 from protect.jobs.layout import ShardFiles
+from protect.jobs.reference import ShardReference, ShardReport
 from protect.jobs.shard import write_shard
 from protect.jobs.shard_stats import failed_stats, file_hash, marker
 from protect.methods.protector import Protector
 from protect.settings.publish import PublishSettings
-
-
-@dataclass(frozen=True)
-class ShardReference:
-    """A shard, for whoever is to protect it: where it lies, where it goes, and the identity of the run.
-
-    name: its place below `out`. threads: how many pictures may be made at once.
-    """
-
-    source: Place
-    out: Place
-    name: str
-    run: str
-    threads: int = 1
-
-
-@dataclass(frozen=True)
-class ShardReport:
-    """What became of a shard. `failure`: why nothing of it was written; `seconds`: 0 where it was done before."""
-
-    name: str
-    stats: dict[str, Any]
-    seconds: float = 0.0
-    failure: str = ""
 
 
 def failed(name: str, reason: str, settings: PublishSettings, seconds: float = 0.0) -> ShardReport:
@@ -56,18 +33,20 @@ def protect_shard(
     protector: Protector,
     settings: PublishSettings,
     tick: Callable[[], None] = lambda: None,
+    ahead: Ahead | None = None,
 ) -> ShardReport:
     """Protects a shard, unless it is done; a shard that cannot be read or written again fails alone.
 
     What is written depends on nothing but the bytes of the shard, the protector and the settings. Nothing that is
-    half-written is ever seen, and two who do the same shard write the same. tick: called after every sample.
-    Raises PlanError, SampleError and OSError, which end the run, and Transient, after which it may be tried again.
+    half-written is ever seen, and two who do the same shard write the same. tick: called after every sample. ahead:
+    where a remote shard may be at hand already. Raises PlanError, SampleError and OSError, which end the run, and
+    Transient, after which it may be tried again.
     """
     begin = time.time()
     try:
         if (stats := _done_before(reference, protector, settings)) is not None:
             return ShardReport(reference.name, stats)
-        stats = _made(reference, protector, settings, begin, tick)
+        stats = _made(reference, protector, settings, begin, tick, ahead or Ahead())
     except (ShardError, CaptionError) as error:
         if settings.on_error == "fail":
             raise
@@ -104,12 +83,13 @@ def _made(
     settings: PublishSettings,
     begin: float,
     tick: Callable[[], None],
+    ahead: Ahead,
 ) -> dict[str, Any]:
     source, out = reference.source, reference.out
     with ExitStack() as stack, ThreadPoolExecutor(max_workers=reference.threads) as pool:
         shard, input_hash = source, ""
         if isinstance(source, Remote):
-            shard, input_hash = _fetched(source, stack.enter_context(scratch()))
+            shard, input_hash = stack.enter_context(ahead.fetched(source))
         assert isinstance(shard, Path), "it was fetched"
         if isinstance(out, Path):
             return write_shard(shard, ShardFiles(out, reference.name), protector, settings, reference.run, pool, tick)
@@ -122,17 +102,6 @@ def _made(
             files, markers.make_marker(source, known, protector.hash, settings, stats, time.time() - begin)
         )
         return stats
-
-
-def _fetched(source: Remote, folder: Path) -> tuple[Path, str]:
-    """A copy of a remote shard and of the parquet beside it, and the shard's SHA-256."""
-    shard = folder / source.name
-    try:
-        digest = fetch(source, shard)
-    except FileNotFoundError as error:
-        raise ShardError(f"{source}: expected a shard, found none; it was there when the run began") from error
-    fetch_beside(source, [f"{shard_stem(source)}.parquet"], folder)
-    return shard, digest
 
 
 def _send(written: ShardFiles[Path], files: ShardFiles[Remote]) -> None:

@@ -24,9 +24,10 @@ from protect.jobs.marker import MarkerError
 from protect.jobs.parts import Part, part_of
 from protect.jobs.plan import make_plan
 from protect.jobs.progress import ShardDone
+from protect.jobs.reference import ShardReference
 from protect.jobs.shards import protect_shards
 from protect.jobs.status import lines, status
-from protect.jobs.task import ShardReference, protect_shard
+from protect.jobs.task import protect_shard
 from protect.methods.protector import Protector
 from protect.methods.recipe import Recipe
 from protect.settings.publish import PublishSettings
@@ -317,9 +318,9 @@ def test_processes_write_what_one_does_though_they_are_killed(
 
     started, true = [], processes._Worker.give
 
-    def give(worker, task):
+    def give(worker, *arguments):
         """The first worker is killed as soon as it has its first shard, the second one stops and never answers."""
-        true(worker, task)
+        true(worker, *arguments)
         started.append(worker)
         if len(started) == 1:
             os.kill(worker.process.pid, signal.SIGKILL)
@@ -338,10 +339,10 @@ def test_a_shard_that_kills_its_process_fails_alone(source, protector, tmp_path,
 
     true = processes._Worker.give
 
-    def give(worker, task):
-        if task.reference.name == "00002.tar":
+    def give(worker, *arguments):
+        if arguments[0].reference.name == "00002.tar":
             os.kill(worker.process.pid, signal.SIGKILL)
-        true(worker, task)
+        true(worker, *arguments)
 
     monkeypatch.setattr(processes._Worker, "give", give)
     done = protect(source, tmp_path / "out", protector, Distribution(workers=2, tries=2))

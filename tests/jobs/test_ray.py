@@ -13,9 +13,9 @@ from protect.files import PlanError
 from protect.jobs.executors import Distribution, Work
 from protect.jobs.fit import fit_on_shards
 from protect.jobs.plan import make_plan
+from protect.jobs.reference import ShardReference
 from protect.jobs.shards import protect_shards
 from protect.jobs.status import status
-from protect.jobs.task import ShardReference
 from protect.methods.recipe import Recipe
 from protect.settings.publish import PublishSettings
 from protect.settings.recipe import FitSettings

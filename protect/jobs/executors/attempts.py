@@ -4,19 +4,23 @@ import time
 from collections.abc import Callable
 
 from protect.data.storage_errors import Transient
+from protect.jobs.ahead import Ahead
 from protect.jobs.executors import Work
-from protect.jobs.task import ShardReference, ShardReport, failed, protect_shard
+from protect.jobs.reference import ShardReference, ShardReport
+from protect.jobs.task import failed, protect_shard
 
 TOLD = 0.5  # seconds between two words on the pictures of a shard
 WAIT = 1.0  # seconds before a shard is tried again, times the tries before
 
 
-def patiently(reference: ShardReference, work: Work, tick: Callable[[], None]) -> ShardReport:
+def patiently(
+    reference: ShardReference, work: Work, tick: Callable[[], None], ahead: Ahead | None = None
+) -> ShardReport:
     """Protects a shard; where storage fails, again, as often as the work allows."""
     begin = time.time()
     for attempt in range(1, work.how.tries + 1):
         try:
-            return protect_shard(reference, work.protector, work.settings, tick)
+            return protect_shard(reference, work.protector, work.settings, tick, ahead)
         except Transient as error:
             if attempt == work.how.tries:
                 return given_up(reference, work, attempt, str(error), time.time() - begin)

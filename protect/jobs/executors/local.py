@@ -1,15 +1,18 @@
 """Shards on this machine: one after another in this process, or side by side in a pool of others."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
+from itertools import zip_longest
 
 from threadpoolctl import threadpool_limits
 
 from protect.clip.device import cores
 from protect.data.storage import Remote, size_of
+from protect.jobs.ahead import Ahead
 from protect.jobs.executors import Work
 from protect.jobs.executors.attempts import patiently, ticker
-from protect.jobs.task import ShardReport
+from protect.jobs.reference import ShardReport
 
 ENOUGH = 64 << 20  # bytes of shards a process: it takes seconds to start, as long as these take to protect
 
@@ -44,7 +47,8 @@ def _workers(work: Work) -> int:
 
 
 def _here(work: Work) -> Iterator[ShardReport]:
-    with threadpool_limits(limits=1, user_api="blas"):  # pictures are spread over the cores already
-        for reference in work.references:
-            threads = work.how.cpus_per_shard or work.threads
-            yield patiently(replace(reference, threads=threads), work, ticker(reference.name, work.tick))
+    ahead, threads = Ahead(), work.how.cpus_per_shard or work.threads
+    with threadpool_limits(limits=1, user_api="blas"), closing(ahead):  # pictures are spread over the cores already
+        for reference, following in zip_longest(work.references, work.references[1:]):
+            ahead.expect(reference, following)
+            yield patiently(replace(reference, threads=threads), work, ticker(reference.name, work.tick), ahead)

@@ -7,14 +7,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from protect.data.storage import Remote
+from protect.jobs.ahead import Ahead
 from protect.jobs.executors import Work, silent
 from protect.jobs.executors.attempts import given_up, patiently, ticker
-from protect.jobs.task import ShardReference, ShardReport
+from protect.jobs.reference import ShardReference, ShardReport
 
 
 class Processes:
@@ -45,12 +47,26 @@ class Processes:
 
     def _give(self) -> None:
         for worker in self._workers:
-            if not worker.task and self._waiting:
-                worker.give(self._waiting.popleft())
+            if not worker.task and (task := self._next(worker)):
+                worker.give(task, self._kept_for(worker))
         while self._waiting and len(self._workers) < self._count:
             worker = _Worker.start(self.work)
             self._workers.append(worker)
-            worker.give(self._waiting.popleft())
+            worker.give(self._waiting.popleft(), self._kept_for(worker))
+
+    def _next(self, worker: "_Worker") -> "_Try | None":
+        """What is kept for this worker, or waits; at the end, what is kept for another one that is still at work."""
+        if not worker.following and self._waiting:
+            return self._waiting.popleft()
+        keeper = next((one for one in (worker, *self._workers) if one.following), worker)
+        task, keeper.following = keeper.following, None
+        return task
+
+    def _kept_for(self, worker: "_Worker") -> ShardReference | None:
+        """A shard that this worker gets next and may fetch meanwhile, if shards have to be fetched."""
+        if self._waiting and isinstance(self._waiting[0].reference.source, Remote):
+            worker.following = self._waiting.popleft()
+        return worker.following.reference if worker.following else None
 
     def _ready(self) -> list["_Worker"]:
         """Workers that have something to say, or have died."""
@@ -93,6 +109,7 @@ class Processes:
     def _lost(self, worker: "_Worker", reason: str) -> ShardReport | None:
         """Its shard is tried again by another process, or has failed."""
         self._workers.remove(worker)
+        self._waiting.extendleft([worker.following] if worker.following else [])
         attempt, seconds = worker.task, time.monotonic() - worker.begin
         assert attempt is not None, "only busy workers are waited for"
         if attempt.number < self.work.how.tries:
@@ -109,11 +126,12 @@ class _Try:
 
 @dataclass(eq=False)
 class _Worker:
-    """A process, the pipe to it, and the shard that it has been given."""
+    """A process, the pipe to it, the shard that it has been given, and the one that is kept for it."""
 
     process: Any
     pipe: Connection
     task: _Try | None = None
+    following: _Try | None = None
     begin: float = field(default_factory=time.monotonic)
 
     @classmethod
@@ -125,10 +143,10 @@ class _Worker:
         theirs.close()
         return cls(process, ours)
 
-    def give(self, task: _Try) -> None:
+    def give(self, task: _Try, following: ShardReference | None = None) -> None:
         self.task, self.begin = task, time.monotonic()
         with suppress(OSError):  # where it has died: that is noticed where it is waited for
-            self.pipe.send(task.reference)
+            self.pipe.send((task.reference, following))
 
     def stop(self, gently: bool) -> None:
         """gently: it removes what it has half written; else it is killed, for it may hang."""
@@ -158,15 +176,16 @@ def _serve(pipe: Connection, work: Work) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends the others
     signal.signal(signal.SIGTERM, _stop)
     torch.set_num_threads(1)
-    with threadpool_limits(limits=1, user_api="blas"):
+    with threadpool_limits(limits=1, user_api="blas"), closing(Ahead()) as ahead:
         while True:
             try:
-                reference = pipe.recv()
+                reference, following = pipe.recv()
             except EOFError:
                 return
+            ahead.expect(reference, following)
             tick = ticker(reference.name, lambda name, pictures: pipe.send(("pictures", (name, pictures))))
             try:
-                pipe.send(("report", patiently(reference, work, tick)))
+                pipe.send(("report", patiently(reference, work, tick, ahead)))
             except Exception as error:
                 pipe.send(("raised", error))
 

@@ -17,7 +17,7 @@ from protect.data.storage import Remote
 from protect.files import PlanError
 from protect.jobs.executors import Work, silent
 from protect.jobs.executors.attempts import given_up, patiently, ticker
-from protect.jobs.task import ShardReference, ShardReport
+from protect.jobs.reference import ShardReference, ShardReport
 from protect.methods.protector import Protector
 
 STORE = 80 << 20  # bytes of a local Ray's object store: only the protector lies in it
