@@ -1,14 +1,16 @@
 """Many shards through S3, killed again and again: nothing lost, nothing doubled, the bytes of one local process.
 
-    python benchmarks/cluster.py                       40 shards of 500 pairs: hours on two cores
+    python benchmarks/cluster.py                       40 shards of 500 pairs: an hour on two cores
     python benchmarks/cluster.py --shards 8 --pairs 40 --kills 6 --small 300
 
-The server is moto's, on this machine. Each part writes its figures to benchmarks/results/cluster.json as it ends.
+The server is moto's, on this machine. Each part adds its figures to benchmarks/results/cluster.json as it ends, with
+the load of the machine before it: `--parts` runs some of them again.
 
-- same: 1, 2 and 8 processes, two parts, and Ray write to S3 what one process writes on the disk.
-- kills: workers and drivers of runs to S3 are killed at random moments, while the server answers some requests with
-  503 and others late; every driver that died is started again.
+- same: 1, 2 and 8 processes, two parts, tasks and actors of Ray write to S3 what one process writes on the disk.
+- kills: local processes, tasks and actors, and the drivers of each are killed at random moments, while the server
+  answers some requests with 503 and some late, and breaks off some uploads half way.
 - speed: pictures a second of one and of two processes, and of Ray beside two processes, start-up taken off.
+- ahead: seconds of one worker whose shards come late, with the next one fetched meanwhile and without.
 - memory: many small shards through one worker; its resident memory over the first and the last twentieth.
 """
 
@@ -16,84 +18,32 @@ import argparse
 import hashlib
 import io
 import json
-import logging
 import os
-import random
 import shutil
-import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import RUNS, save
+from cluster_kills import FAULTS, kill_again_and_again, ray_cluster
+from common import RESULTS, RUNS, save
 from PIL import Image
+from s3_server import BUCKET, Server
 
 WORK = RUNS / "cluster"
-METHOD = ("--method", "instant")
-BUCKET = "cluster"
 PROTECT = [sys.executable, "-P", "-m", "protect.cli"]
-
-
-class Server:
-    """moto's S3, which can be told to answer with 503, or late."""
-
-    def __init__(self) -> None:
-        from moto.moto_server.werkzeug_app import DomainDispatcherApplication
-        from moto.server import ThreadedMotoServer
-
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else it writes a line for each request
-        self.faulty, self.slow, self.refused = 0.0, 0.0, 0
-        true, chance = DomainDispatcherApplication.__call__, random.Random(1)
-
-        def answer(app: Any, environ: Any, start: Any) -> Any:
-            if chance.random() < self.slow:
-                time.sleep(0.5)
-            if chance.random() < self.faulty:
-                self.refused += 1
-                environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-                start("503 Slow Down", [("Content-Type", "application/xml")])
-                return [b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"]
-            return true(app, environ, start)
-
-        DomainDispatcherApplication.__call__ = answer  # type: ignore[method-assign]
-        self.server = ThreadedMotoServer(port=0, verbose=False)
-        self.server.start()
-        _, port = self.server.get_host_and_port()
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
-            del os.environ[name]
-        os.environ |= {
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "OMP_NUM_THREADS": "1",
-            "RAY_USAGE_STATS_ENABLED": "0",
-        }
-        import boto3
-
-        self.client = boto3.client("s3")
-        self.client.create_bucket(Bucket=BUCKET)
-
-    def put(self, folder: Path, prefix: str) -> str:
-        for path in sorted(folder.iterdir()):
-            self.client.put_object(Bucket=BUCKET, Key=f"{prefix}/{path.name}", Body=path.read_bytes())
-        return f"s3://{BUCKET}/{prefix}"
-
-    def hashes(self, prefix: str) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{prefix}/"):
-            for one in page.get("Contents", ()):
-                data = self.client.get_object(Bucket=BUCKET, Key=one["Key"])["Body"].read()
-                found[one["Key"].removeprefix(f"{prefix}/")] = hashlib.sha256(data).hexdigest()
-        return found
-
-    def uploads(self) -> int:
-        return len(self.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", ()))
+WITHOUT_AHEAD = [
+    sys.executable,
+    "-P",
+    "-c",
+    "from protect.jobs.ahead import Ahead\nfrom protect.cli import main\nAhead._fetch_following = lambda self: None\nmain()",
+]
+FORK = "from multiprocessing.forkserver"  # in the command lines of local workers and of the process they come from
+DELAY = 1.0  # seconds that each shard comes late in the part `ahead`
 
 
 def make_shards(folder: Path, shards: int, pairs: int, side: int, seed: int = 0) -> Path:
@@ -116,18 +66,27 @@ def make_shards(folder: Path, shards: int, pairs: int, side: int, seed: int = 0)
     return folder
 
 
-def run(*arguments: object, check: bool = True) -> float:
+def run(*arguments: object, command: list[str] = PROTECT) -> float:
+    """Seconds of a call of the command line. RuntimeError when it fails."""
     begin = time.perf_counter()
-    done = subprocess.run([*PROTECT, *map(str, arguments)], capture_output=True, text=True)
-    if check and done.returncode:
+    done = subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True)
+    if done.returncode:
         raise RuntimeError(f"{arguments}: exit code {done.returncode}: {done.stderr[-800:]}")
     return round(time.perf_counter() - begin, 1)
 
 
+def fresh(name: str) -> Path:
+    shutil.rmtree(WORK / name, ignore_errors=True)
+    return WORK / name
+
+
 def comparable(hashes: dict[str, str]) -> dict[str, str]:
     """The files of shards: markers and logs hold times."""
-    return {name: value for name, value in hashes.items()
-            if not name.endswith((".done.json", "job.json")) and "/log" not in name}  # fmt: skip
+    return {
+        name: value
+        for name, value in hashes.items()
+        if not name.endswith((".done.json", "job.json")) and "/log" not in name
+    }
 
 
 def local_hashes(folder: Path) -> dict[str, str]:
@@ -135,180 +94,171 @@ def local_hashes(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def same(
-    server: Server, source: str, protector: Path, reference: dict[str, str], workers: list[str], ray: bool
-) -> dict[str, Any]:
-    """Whether each way to spread the shards writes the reference's bytes, and how long it takes."""
-    ways: dict[str, list[list[str]]] = {
-        **{f"{count} processes": [["--workers", count]] for count in workers},
-        "2 parts": [["--part", "0/2", "--workers", "1"], ["--part", "1/2", "--workers", "1"]],
-    }
-    if ray:
-        ways["ray"] = [["--distributor", "ray"]]
-    rows: dict[str, Any] = {}
-    for number, (name, calls) in enumerate(ways.items()):
-        seconds = [run("shards", source, f"s3://{BUCKET}/same{number}", "--protector", protector, *call, "-q")
-                   for call in calls]  # fmt: skip
-        rows[name] = {"seconds": seconds, "identical": comparable(server.hashes(f"same{number}")) == reference}
-        print("same", name, rows[name], flush=True)
-    return rows
+class Cluster:
+    """What all parts share: the server, the shards in it, a protector, and what one local process makes of them."""
 
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.given, self.server = given, Server()
+        self.source, self.protector = (
+            make_shards(WORK / "in", given.shards, given.pairs, given.side),
+            WORK / "protector",
+        )
+        run("fit", self.source, "-o", self.protector, "--method", "instant", "-q")
+        run("shards", self.source, fresh("local"), "--protector", self.protector, "--workers", "1", "-q")
+        self.reference, self.remote = comparable(local_hashes(WORK / "local")), self.server.put(self.source, "in")
 
-def kills(server: Server, source: str, protector: Path, reference: dict[str, str], given: Any) -> dict[str, Any]:
-    """A run that is killed `given.kills` times, drivers and workers, with faults of the server all the time."""
-    chance, killed, starts = random.Random(7), {"driver": 0, "worker": 0}, 0
-    server.faulty, server.slow, server.refused = 0.02, 0.02, 0
-    out, begin = f"s3://{BUCKET}/kills", time.perf_counter()
-    command = [
-        *PROTECT,
-        "shards",
-        source,
-        out,
-        "--protector",
-        str(protector),
-        "--workers",
-        "2",
-        "--tries",
-        "50",
-        "-q",
-    ]
-    code = None
-    while code != 0 and starts < 4 * given.kills + 10:
-        starts += 1
-        driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while driver.poll() is None:
-            time.sleep(0.1)
-            if sum(killed.values()) < given.kills and _workers_of(driver.pid):  # else it is still being started
-                time.sleep(chance.uniform(0, given.pause))
-                workers = _workers_of(driver.pid)
-                if driver.poll() is not None or not workers:
-                    continue
-                victim = driver.pid if chance.random() < 0.4 else chance.choice(workers)
-                killed["driver" if victim == driver.pid else "worker"] += 1
-                _kill(victim)
-        code = driver.returncode
-    server.faulty = server.slow = 0.0
-    written = server.hashes("kills")
-    return {
-        "killed": killed,
-        "starts of the driver": starts,
-        "requests answered with 503": server.refused,
-        "exit code of the last": code,
-        "identical": comparable(written) == reference,
-        "markers": sum(name.endswith(".done.json") for name in written),
-        "uploads left open": server.uploads(),
-        "seconds": round(time.perf_counter() - begin, 1),
-    }
+    def call(self, out: object, *options: str) -> list[str]:
+        """The arguments that protect the shards in S3."""
+        return ["shards", self.remote, str(out), "--protector", str(self.protector), *options, "-q"]
 
+    def same(self) -> dict[str, Any]:
+        """Whether each way to spread the shards writes the reference's bytes, and how long it takes."""
+        ways = {f"{count} processes": [["--workers", count]] for count in self.given.workers.split(",")}
+        ways["2 parts"] = [["--part", f"{part}/2", "--workers", "1"] for part in range(2)]
+        rows = {name: self._way(name, calls) for name, calls in ways.items()}
+        if not self.given.no_ray:
+            rows["tasks of Ray"] = self._way("tasks of Ray", [["--distributor", "ray"]])
+            with self._ray() as (address, _):
+                on = ["--distributor", "ray", "--address", address, "--gpus-per-worker", "1"]
+                rows["actors of Ray"] = self._way("actors of Ray", [on])
+        return rows
 
-def _workers_of(driver: int) -> list[int]:
-    """Processes that protect shards: the fork server's children, whose command names it."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(path.read_text().rpartition(")")[2].split()[1])
-            grand = int(Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[1])
-        except (OSError, ValueError, IndexError):
-            continue
-        if grand == driver:
-            found.append(int(path.parent.name))
-    return found
+    def _way(self, name: str, calls: list[list[str]]) -> dict[str, Any]:
+        folder = "same-" + name.replace(" ", "-")
+        seconds = [run(*self.call(f"s3://{BUCKET}/{folder}", *call)) for call in calls]
+        return {"seconds": seconds, **self._compared(folder)}
 
+    def _compared(self, folder: str) -> dict[str, Any]:
+        written = self.server.hashes(folder)
+        found = {
+            "identical": comparable(written) == self.reference,
+            "shards": sum(name.endswith(".tar") for name in written),
+            "markers": sum(name.endswith(".done.json") for name in written),
+            "uploads left open": self.server.uploads(),
+        }
+        print(folder, found, flush=True)
+        return found
 
-def _kill(process: int) -> None:
-    try:
-        os.kill(process, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+    def _ray(self) -> Any:
+        folder = Path(tempfile.mkdtemp(prefix="ray-"))  # short: Ray's sockets lie in it
+        return ray_cluster(sys.executable, folder, cores=2, gpus=2)
 
+    def kills(self) -> dict[str, Any]:
+        """Killed local processes, tasks and actors, each with their drivers."""
+        found = {"local": self._killed("local", ["--workers", "2"], FORK, None)}
+        if not self.given.no_ray:
+            found["tasks, Ray of the driver"] = self._killed(
+                "own-ray", ["--distributor", "ray"], "ray::_protect", None
+            )
+            with self._ray() as (address, head):
+                on = ["--distributor", "ray", "--address", address]
+                found["tasks, Ray that stays"] = self._killed("tasks", on, "ray::_protect", head)
+                on += ["--gpus-per-worker", "1"]
+                found["actors"] = self._killed("actors", on, "ray::Worker", head)
+        for name in ("drivers killed", "workers killed"):
+            found[f"{name}, in all"] = sum(one[name] for one in found.values() if isinstance(one, dict))
+        return found
 
-def speed(source: Path, protector: Path, pairs: int, ray: bool) -> dict[str, Any]:
-    """Pictures a second on the disk, from the first shard that ends to the last."""
-    ways = {"1 process": ["--workers", "1"], "2 processes": ["--workers", "2"]}
-    if ray:
-        ways["ray"] = ["--distributor", "ray"]
-    rows: dict[str, Any] = {}
-    for name, call in ways.items():
-        out = WORK / f"speed-{name.replace(' ', '-')}"
-        shutil.rmtree(out, ignore_errors=True)
-        whole = run("shards", source, out, "--protector", protector, *call, "-q")
+    def _killed(self, name: str, options: list[str], workers: str, root: int | None) -> dict[str, Any]:
+        self.server.faults, self.server.counts = dict(FAULTS), dict.fromkeys(FAULTS, 0)
+        command = [*PROTECT, *self.call(f"s3://{BUCKET}/kills-{name}", *options, "--tries", "50")]
+        found = kill_again_and_again(command, self.given.kills, self.given.pause, len(name), workers, root)
+        self.server.faults = {}
+        return found | {"requests": dict(self.server.counts)} | self._compared(f"kills-{name}")
+
+    def speed(self) -> dict[str, Any]:
+        """Pictures a second on the disk, the best of a few turns."""
+        ways = {"1 process": ["--workers", "1"], "2 processes": ["--workers", "2"]}
+        if not self.given.no_ray:
+            ways["2 tasks of Ray"] = ["--distributor", "ray"]
+        turns = [{name: self._rate(options) for name, options in ways.items()} for _ in range(self.given.turns)]
+        best = {name: max(turn[name] for turn in turns) for name in ways}
+        found: dict[str, Any] = {"images a second": best, "turns": turns}
+        found["2 processes against 1"] = round(best["2 processes"] / best["1 process"], 3)
+        if not self.given.no_ray:
+            found["overhead of Ray"] = round(best["2 processes"] / best["2 tasks of Ray"] - 1, 3)
+        return found
+
+    def _rate(self, options: list[str]) -> float:
+        """From the end of the first shards, which hold the imports of their processes, to the end of the last."""
+        out = fresh("speed")
+        run("shards", self.source, out, "--protector", self.protector, *options, "-q")
         log = [json.loads(line) for line in (out / "_protect/log.jsonl").read_text().splitlines()]
         ends = sorted(line["end_time"] for line in log)
-        first = max(1, len(ends) // 4)  # the first ones hold the imports of their processes
-        rate = pairs * (len(ends) - first) / (ends[-1] - ends[first - 1])
-        rows[name] = {"images_per_second": round(rate, 1), "seconds in all": whole}
-        print("speed", name, rows[name], flush=True)
-    one, two = (rows[name]["images_per_second"] for name in ("1 process", "2 processes"))
-    rows["2 processes against 1"] = round(two / one, 3)
-    if ray:
-        rows["overhead of Ray against 2 processes"] = round(two / rows["ray"]["images_per_second"] - 1, 3)
-    return rows
+        first = max(1, len(ends) // 4)
+        rate = round(self.given.pairs * (len(ends) - first) / (ends[-1] - ends[first - 1]), 1)
+        print(options, rate, flush=True)
+        return rate
+
+    def ahead(self) -> dict[str, Any]:
+        """Seconds of one worker: shards on the disk, and shards in S3 that each come late."""
+        on = ("--workers", "1")
+        self.server.delay = 0.0
+        found = {"from S3 at once": run(*self.call(fresh("ahead"), *on))}
+        self.server.delay = DELAY
+        found["late, fetched ahead"] = run(*self.call(fresh("ahead"), *on))
+        found["late, fetched when needed"] = run(*self.call(fresh("ahead"), *on), command=WITHOUT_AHEAD)
+        self.server.delay = 0.0
+        return found | {"shards": self.given.shards, "seconds that each is late": DELAY}
+
+    def memory(self) -> dict[str, Any]:
+        """Resident memory of one worker over many small shards, by the file system's word on it."""
+        source, out = make_shards(WORK / "small", self.given.small, 2, 48, seed=3), fresh("small-out")
+        command = [*PROTECT, "shards", source, out, "--protector", self.protector, "--workers", "1", "-q"]
+        process, begin = subprocess.Popen([str(word) for word in command]), time.perf_counter()
+        readings: list[tuple[float, int]] = []  # MB, shards done
+        while process.poll() is None:
+            time.sleep(1)
+            log = out / "_protect/log.jsonl"
+            try:
+                pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+            except (OSError, IndexError):
+                break
+            done = log.read_bytes().count(b"\n") if log.exists() else 0
+            if pages:  # else it has just ended
+                readings.append((pages * os.sysconf("SC_PAGE_SIZE") / 2**20, done))
+        working = [reading for reading in readings if reading[1] >= 20]  # after the imports
+        few = max(1, len(working) // 20)
+        return {
+            "shards": working[-1][1],
+            "of": self.given.small,
+            "seconds": round(time.perf_counter() - begin, 1),
+            "first MB": round(float(np.median([mb for mb, _ in working[:few]])), 1),
+            "last MB": round(float(np.median([mb for mb, _ in working[-few:]])), 1),
+            "most MB": round(max(mb for mb, _ in readings), 1),
+        }
 
 
-def memory(count: int, protector: Path, minutes: float) -> dict[str, Any]:
-    """Resident memory of one worker over many small shards, by the file system's word on it."""
-    source, out = make_shards(WORK / "small", count, 2, 48, seed=3), WORK / "small-out"
-    shutil.rmtree(out, ignore_errors=True)
-    command = [*PROTECT, "shards", str(source), str(out), "--protector", str(protector), "--workers", "1", "-q"]
-    process, readings, begin = subprocess.Popen(command), list[tuple[float, float, int]](), time.perf_counter()
-    while process.poll() is None and time.perf_counter() - begin < 60 * minutes:
-        time.sleep(1)
-        try:
-            pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
-        except (OSError, IndexError):
-            break
-        log = out / "_protect/log.jsonl"
-        done = log.read_bytes().count(b"\n") if log.exists() else 0
-        readings.append((time.perf_counter() - begin, pages * os.sysconf("SC_PAGE_SIZE") / 2**20, done))
-    process.terminate()
-    process.wait()
-    if not readings or readings[-1][2] < 40:
-        raise RuntimeError(f"memory: expected 40 shards or more in {minutes} minutes, found fewer; allow more time")
-    working = [reading for reading in readings if reading[2] >= 20]  # after the imports
-    few = max(1, len(working) // 20)
-    return {
-        "shards": readings[-1][2],
-        "of": count,
-        "seconds": round(readings[-1][0], 1),
-        "first MB": round(float(np.median([mb for _, mb, _ in working[:few]])), 1),
-        "last MB": round(float(np.median([mb for _, mb, _ in working[-few:]])), 1),
-        "most MB": round(max(mb for _, mb, _ in readings), 1),
-    }
+def add(given: argparse.Namespace, part: str, found: dict[str, Any], load: float) -> None:
+    """Adds the figures of a part to those of others."""
+    path = RESULTS / f"{given.name}.json"
+    before = json.loads(path.read_text()) if path.exists() else {"settings": {}, "result": {}}
+    settings = {name: value for name, value in vars(given).items() if name not in ("parts", "name")}
+    about = {"settings": settings, "load": round(load, 1), "command": " ".join(["python", *sys.argv])}
+    save(given.name, before["settings"] | {part: about}, before["result"] | {part: found})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shards", type=int, default=40)
     parser.add_argument("--pairs", type=int, default=500, help="of a shard (500)")
-    parser.add_argument("--side", type=int, default=144, help="pixels of a picture's side (144)")
-    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--side", type=int, default=64, help="pixels of a picture's side (64)")
+    parser.add_argument("--kills", type=int, default=20, help="of each of the four kinds of runs (20)")
     parser.add_argument("--pause", type=float, default=8, help="seconds before each of them, at most (8)")
+    parser.add_argument("--turns", type=int, default=3, help="of the part speed (3)")
     parser.add_argument("--small", type=int, default=10_000, help="small shards for the memory (10000)")
-    parser.add_argument("--minutes", type=float, default=600, help="at most for these (600)")
     parser.add_argument("--workers", default="1,2,8", help="numbers of processes that are compared (1,2,8)")
-    parser.add_argument("--parts", default="same,speed,kills,memory")
+    parser.add_argument("--parts", default="same,speed,ahead,kills,memory")
     parser.add_argument("--name", default="cluster", help="of the file of results (cluster)")
     parser.add_argument("--no-ray", action="store_true")
     given = parser.parse_args()
-    server, result = Server(), dict[str, Any]()
-    source = make_shards(WORK / "in", given.shards, given.pairs, given.side)
-    protector = WORK / "protector"
-    run("fit", source, "-o", protector, *METHOD, "-q")
-    local = WORK / "local"
-    shutil.rmtree(local, ignore_errors=True)
-    run("shards", source, local, "--protector", protector, "--workers", "1", "-q")
-    reference, remote = comparable(local_hashes(local)), server.put(source, "in")
-    steps = {
-        "same": lambda: same(server, remote, protector, reference, given.workers.split(","), not given.no_ray),
-        "speed": lambda: speed(source, protector, given.pairs, not given.no_ray),
-        "kills": lambda: kills(server, remote, protector, reference, given),
-        "memory": lambda: memory(given.small, protector, given.minutes),
-    }
-    for name in given.parts.split(","):
-        begin = time.perf_counter()
-        result[name] = steps[name]()
-        print(name, result[name], f"{time.perf_counter() - begin:.0f} s", flush=True)
-        save(given.name, vars(given), result)
+    os.environ |= {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+    cluster = Cluster(given)
+    for part in given.parts.split(","):
+        begin, load = time.perf_counter(), os.getloadavg()[0]
+        found = getattr(cluster, part)()
+        print(part, found, f"{time.perf_counter() - begin:.0f} s", flush=True)
+        add(given, part, found, load)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def _connected(work: Work) -> Iterator[None]:
             found = " ".join(str(error).split())[:200]
             raise PlanError(
                 f"--address: expected a Ray cluster at {work.how.address}, found none ({found}); start one with "
-                "ray start --head, or leave --address out"
+                "ray start --head, set RAY_AUTH_MODE=token if it asks for a token, or leave --address out"
             ) from error
     try:
         yield
