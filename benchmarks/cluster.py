@@ -37,11 +37,10 @@ from s3_server import BUCKET, Server
 WORK = RUNS / "cluster"
 PROTECT = [sys.executable, "-P", "-m", "protect.cli"]
 WITHOUT_AHEAD = [
-    sys.executable,
-    "-P",
-    "-c",
-    "from protect.jobs.ahead import Ahead\nfrom protect.cli import main\nAhead._fetch_following = lambda self: None\nmain()",
-]
+    sys.executable, "-P", "-c",
+    "from protect.jobs.ahead import Ahead\nfrom protect.cli import main\n"
+    "Ahead._fetch_following = lambda self: None\nmain()",
+]  # fmt: skip
 FORK = "from multiprocessing.forkserver"  # in the command lines of local workers and of the process they come from
 DELAY = 1.0  # seconds that each shard comes late in the part `ahead`
 

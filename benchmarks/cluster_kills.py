@@ -21,8 +21,8 @@ def kill_again_and_again(
 ) -> dict[str, Any]:
     """Starts a command until it ends well, and kills it or one of its workers so many times, at random moments.
 
-    workers: what stands in the command line of a worker; a moment counts from when there is one. root: the process that
-    workers descend from, where it is not the driver.
+    workers: what stands in the command line of a worker; a moment counts from when there is one. root: the process
+    that workers descend from, where it is not the driver.
     """
     chance, killed, starts, begin, code = random.Random(seed), Counter[str](), 0, time.perf_counter(), None
     while code != 0 and starts < STARTS:
