@@ -112,6 +112,42 @@ def test_a_shard_that_takes_too_long_fails_alone(cluster, source, protector, tmp
     assert "tried 1 times: its worker died" in status(tmp_path / "out").failed["00001.tar"]
 
 
+def test_a_straggler_is_given_to_a_second_worker_and_may_end_later(
+    cluster, source, protector, local, bucket, tmp_path, monkeypatch
+):
+    from protect.jobs.executors import ray as executor
+
+    storage = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+
+    def slow(packed, work, reference):
+        """Who first has the second shard does nothing until it is told to."""
+        from protect.jobs.executors.ray import _protect
+
+        os.environ.update(storage)
+        if reference.name != "00001.tar" or (tmp_path / "begun").exists():
+            return _protect(packed, work, reference)
+        (tmp_path / "begun").touch()
+        while not (tmp_path / "go").exists():
+            time.sleep(0.1)
+        report = _protect(packed, work, reference)
+        (tmp_path / "ended").touch()
+        return report
+
+    monkeypatch.setattr(executor, "_protect", slow)
+    monkeypatch.setattr(executor, "WAIT", 0.2)
+    done = on_ray(source, f"s3://{bucket.name}/out", protector)
+    assert [stats["protected"] for stats in done] == [3, 2, 2]
+    files = bucket.tree("out")
+    (tmp_path / "go").touch()
+    end = time.monotonic() + 60
+    while not (tmp_path / "ended").exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert (tmp_path / "ended").exists() and bucket.tree("out") == files
+    assert {name: files[name] for name in local if name.endswith(".tar")} == {
+        name: data for name, data in local.items() if name.endswith(".tar")
+    }
+
+
 def test_more_gpus_than_there_are(cluster, source, protector, tmp_path):
     with pytest.raises(PlanError, match="expected 3 GPUs in the cluster, found 2; add one or leave it out"):
         on_ray(source, tmp_path / "out", protector, gpus_per_worker=3.0)

@@ -39,6 +39,21 @@ def test_the_command_in_the_cluster_file_exists():
     assert parse(line.split())["distributor"] == "ray"
 
 
+def test_the_machines_of_ray_install_the_wheel_that_is_sent_to_them(tmp_path):
+    """`python3` writes down how it is called."""
+    config = yaml.safe_load((FOLDER / "ray.yaml").read_text())
+    ((there, here),) = config["file_mounts"].items()
+    assert f"-w {here}" in (FOLDER / "ray.yaml").read_text()
+    wheel, fake = tmp_path / "protect_pairs-0.1.0-py3-none-any.whl", tmp_path / "python3"
+    wheel.touch()
+    fake.write_text(f'#!/bin/sh\necho "$*" > {tmp_path}/call\n')
+    fake.chmod(0o755)
+    (command,) = config["setup_commands"]
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    subprocess.run(["bash", "-c", command.replace(there, str(tmp_path))], env={"PATH": path}, check=True)
+    assert (tmp_path / "call").read_text() == f"-m pip install {wheel}[s3,ray]\n"
+
+
 def test_the_job_of_an_array_runs_its_part_and_retries_what_has_failed(tmp_path):
     """`protect` writes down how it is called; the first call of the second job says that a shard has failed."""
     script = FOLDER / "slurm.sh"
