@@ -251,7 +251,12 @@ def main() -> None:
     parser.add_argument("--name", default="cluster", help="of the file of results (cluster)")
     parser.add_argument("--no-ray", action="store_true")
     given = parser.parse_args()
-    os.environ |= {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+    os.environ |= {
+        "OMP_NUM_THREADS": "1",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_worker_niceness": "0",  # else its workers give way to everything else on this machine
+    }
     cluster = Cluster(given)
     for part in given.parts.split(","):
         begin, load = time.perf_counter(), os.getloadavg()[0]

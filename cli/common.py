@@ -123,8 +123,9 @@ class Reporter:
         if self.bar:
             if name not in self._shards:
                 self._shards[name] = self.bar.add_task(f"  {name}", total=None, done="")
-            before = self.bar.tasks[self.bar.task_ids.index(self._shards[name])].completed
-            self.bar.update(self._shards[name], completed=pictures, done=f"{pictures} images")
+            task = self.bar.tasks[self.bar.task_ids.index(self._shards[name])]
+            before, rate = task.completed, pictures / max(task.elapsed or 0, 0.001)
+            self.bar.update(task.id, completed=pictures, done=f"{pictures} images, {rate:.1f} images/s")
             self._count(int(pictures - before))
 
     def _end(self, name: str, pictures: int) -> None:

@@ -221,15 +221,14 @@ def check_bucket(place: Remote) -> None:
     bucket = place.key.partition("/")[0]
     try:
         with reaching(place.url):
-            there = place.fs.exists(bucket)
+            place.fs.info(bucket)  # `exists` would take missing credentials for a missing bucket
+    except FileNotFoundError:
+        raise StorageError(
+            f"{place.url}: expected the bucket {bucket}, found none of that name; create it or check the name"
+        ) from None
     except StorageError as error:
         if "refused" not in str(error):
             raise
-        return
-    if not there:
-        raise StorageError(
-            f"{place.url}: expected the bucket {bucket}, found none of that name; create it or check the name"
-        )
 
 
 def refuse_unknown(name: str, text: str) -> None:

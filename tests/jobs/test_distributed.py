@@ -204,6 +204,18 @@ def test_outs_that_are_refused(source, bucket, out, message):
         make_plan([remote], out.format(bucket.name), PUBLISH)
 
 
+def test_missing_credentials_are_not_taken_for_a_missing_bucket(source, bucket, monkeypatch):
+    import fsspec
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    expected = "expected credentials, found none; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    for remote, out in ((source, f"s3://{bucket.name}/out"), (f"s3://{bucket.name}/in", "out")):
+        with pytest.raises(PlanError, match=expected):
+            make_plan([str(remote)], out, PUBLISH)
+
+
 # --- parts
 
 
