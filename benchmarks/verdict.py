@@ -19,7 +19,7 @@ one that asks for more rows or seeds. The reports stay under runs/verdict, one f
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -87,7 +87,8 @@ def gather(out: Path, others: Iterable[Path]) -> None:
     Journal(out / RUNS_FILE).rewrite(runs.values())
 
 
-def make(out: Path, options: list[str], clean: str = CLEAN) -> None:
+def make(out: Path, options: Sequence[object], clean: str = CLEAN) -> None:
+    """Protected once; files of an earlier version of the tool stay what they are."""
     if not (out / "_protect/manifest.jsonl").exists():
         protect("shards", clean, out, *options)
 
