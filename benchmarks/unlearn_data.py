@@ -1,6 +1,7 @@
 """The sets that benchmarks/unlearn.py forgets and keeps, as shards under runs/unlearn/data/."""
 
 import io
+import json
 import random
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -27,12 +28,15 @@ Change = Callable[[Sample], Sample | None]
 def main() -> None:
     for split in ("train", "test"):
         photos, collages = DATA / "cifar-photos" / split, DATA / "collage-64" / split
+        flickr = DATA / "flickr8k" / split
         write(f"class/forget-{split}", photos, lambda sample: sample if kind(sample) == FORGET else None)
         write(f"class/retain-{split}", photos, lambda sample: sample if kind(sample) != FORGET else None)
         write(f"safe/unsafe-{split}", photos, lambda sample: sample if kind(sample) in UNSAFE else None)
         write(f"safe/safe-{split}", photos, lambda sample: sample if kind(sample) in SAFE else None)
         write(f"pairs/forget-{split}", collages, lambda sample: sample if chosen(sample) else None, COLLAGES)
         write(f"pairs/retain-{split}", collages, lambda sample: None if chosen(sample) else sample, COLLAGES)
+        write(f"flickr/forget-{split}", flickr, lambda sample: all_captions(sample) if chosen(sample) else None)
+        write(f"flickr/retain-{split}", flickr, lambda sample: None if chosen(sample) else all_captions(sample))
         write(f"concept/forget-{split}", photos, lambda sample: tiled(sample) if kind(sample) == FORGET else None)
         write(f"concept/retain-{split}", photos, lambda sample: tiled(sample) if kind(sample) != FORGET else None)
         write(f"concept/without-{split}", collages, lambda sample: None if shows(sample) else sample, COLLAGES)
@@ -48,6 +52,12 @@ def kind(sample: Sample) -> str:
 
 def chosen(sample: Sample) -> bool:
     return random.Random(sample.key).randrange(SHARE) == 0
+
+
+def all_captions(sample: Sample) -> Sample:
+    """The photo with every caption that people wrote for it, one a line."""
+    about = next(member.data for member in sample.members if split_name(member.name)[1] == "json")
+    return replace_members(sample, {"txt": "\n".join(json.loads(about)["captions"]).encode()})
 
 
 def grey(sample: Sample) -> Sample:

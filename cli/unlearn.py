@@ -1,5 +1,6 @@
 """protect unlearn: make a trained model forget, or look whether it remembers."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ def many(name: str, help: str, metavar: str = "PAIRS") -> Any:
 @many("--facts", "the forgotten pictures with captions of something else in them, to judge on")
 @many("--far", "pairs of another domain the model knows, to judge on")
 @many("--retrained", "OUT of --method retrain, to compare with; further ones: of other seeds", "OUT")
+@click.option("--receipt", type=FOLDER, help="receipt of the pairs to forget: does it still show their use?")
 @click.option("--strict", is_flag=True, help="exit code 1 where a check of the verdict fails")
 @click.option("--audit", is_flag=True, help="change nothing: is --forget still in the model?")
 @click.option("--before", help="with --audit: weights from before the forgetting")
@@ -37,7 +39,7 @@ def many(name: str, help: str, metavar: str = "PAIRS") -> Any:
 @settings_options(UnlearnSettings, ForgetSettings)
 @click.option("--json", "as_json", is_flag=True, help="print everything as JSON")
 @click.option("-q", "--quiet", is_flag=True, help="no progress")
-def unlearn(model, weights, audit, before, out, retrained, strict, as_json, quiet, **values):
+def unlearn(model, weights, audit, before, out, retrained, receipt, strict, as_json, quiet, **values):
     """MODEL is an open_clip name (with --weights), a file of a tiny model, or a folder of a Hugging Face CLIP.
 
     What is written to OUT loads in the same library, with a report that says whether the pairs are forgotten.
@@ -47,6 +49,8 @@ def unlearn(model, weights, audit, before, out, retrained, strict, as_json, quie
     needed = ("forget",) if audit else ("forget", "retain")
     if missing := [f"--{name}" for name in needed if not pairs[name]]:
         raise click.UsageError(f"expected {' and '.join(missing)}, found none; name shards or a folder of photos")
+    if audit and receipt:
+        raise click.UsageError("expected --audit or --receipt, found both; run `protect audit MODEL --receipt DIR`")
     if audit:
         from protect.unlearn.audit import audit_model
         from protect.unlearn.audit import to_text as audit_text
@@ -61,8 +65,19 @@ def unlearn(model, weights, audit, before, out, retrained, strict, as_json, quie
     from protect.unlearn.verdict import passed
 
     with Reporter(0, quiet) as report:
-        result = run(model, weights, Sources(**pairs), settings, out, losses, retrained, report)
+        trace = receipt and asker(receipt)
+        result = run(model, weights, Sources(**pairs), settings, out, losses, retrained, report, trace)
     save(result, out)
     print_json(to_dict(result)) if as_json else click.echo(to_text(result))
     if strict and not passed(result):
         raise SystemExit(1)
+
+
+def asker(receipt: Path) -> Callable[[Any], float]:
+    """The p-value that a receipt gives a model; raises ValueError where the folder holds none."""
+    from protect.jobs.receipt.asking import differences
+    from protect.jobs.receipt.evidence import evidence
+    from protect.jobs.receipt.store import read_pairs
+
+    pairs = list(read_pairs(receipt))
+    return lambda model: evidence(differences(model, pairs)).p_rank

@@ -9,6 +9,7 @@ import torch
 from protect.seeds import generator
 from protect.settings.unlearn import UnlearnSettings
 from protect.unlearn.attacks import Attack, attacks
+from protect.unlearn.calibration import Calibration, calibration
 from protect.unlearn.head import Clip
 from protect.unlearn.judge import embed, embed_texts, gap, judge, knowledge, prompts, similarities
 from protect.unlearn.neighbours import neighbours
@@ -100,7 +101,14 @@ def assess(models: Models, data: Data, settings: UnlearnSettings, twins: bool) -
         "relearning": _relearning(models, data, settings),
         "texts_kept": _texts_kept(models.before, models.after, classes),
         "redirection": _redirection(models, data) if twins else None,
+        "calibration": _calibration(models, data),
     }
+
+
+def _calibration(models: Models, data: Data) -> dict[str, Calibration]:
+    """Of the set that shows whether it is forgotten, see `verdict.forgotten_set`."""
+    name = "own" if "own" in data.sets and data.classes is None else "forget"
+    return {m: calibration(model, data.sets[name], data.classes) for m, model in models.by_moment().items()}
 
 
 def draw_similarities(models: Models, data: Data, path: Path) -> None:

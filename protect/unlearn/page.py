@@ -44,6 +44,7 @@ def to_page(result: Result, out: Path) -> str:
         moments=list(_sides(result)),
         relearning=None if result.relearning is None else relearning_chart(result).draw(),
         membership=membership_table(result),
+        calibration=None if result.calibration is None else calibration_chart(result).draw(),
         settings=settings_table(result),
     )
 
@@ -79,6 +80,24 @@ def relearning_chart(result: Result) -> Chart:
         lines=lines,
         x_ticks=tuple(float(last * part) / 4 for part in range(5)),
         levels=((f"back: {target:.0f} %", target),),
+    )
+
+
+def calibration_chart(result: Result) -> Chart:
+    """The reliability curve of each moment, beside the one of a model that is right as often as it is sure."""
+    assert result.calibration is not None
+    lines = [
+        Line(moment, STYLES[moment], tuple((100 * sure, 100 * right) for sure, right, _ in curve.points), marked=True)
+        for moment, curve in result.calibration.items()
+    ]
+    words = [f"{moment}: off by {100 * curve.error:.0f} points" for moment, curve in result.calibration.items()]
+    return Chart(
+        name="How sure, and how often right",
+        text=f"Mean distance between the two, {', '.join(words)}.",
+        x_title="how sure the model is, %",
+        y_title="how often it is right, %",
+        lines=(*lines, Line("as sure as right", "level", ((0.0, 0.0), (100.0, 100.0)))),
+        x_ticks=(0.0, 25.0, 50.0, 75.0, 100.0),
     )
 
 

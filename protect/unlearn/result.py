@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from protect.unlearn.attacks import Attack
+from protect.unlearn.calibration import Calibration
 from protect.unlearn.loop import Course
 from protect.unlearn.relearning import Relearning
 
@@ -23,7 +24,9 @@ class Result:
     membership: see `attacks`, by moment (before, after, retrained). distance: from the retrained model, see `gap`,
     by moment, and `between` two retrained models. relearning: by model, `after` and `retrained`. texts_kept: share
     of the classes' captions that the original's classes still claim. redirection: of unsafe queries, see
-    `redirection`, for methods that take twins. time_share: of the retraining.
+    `redirection`, for methods that take twins. time_share: of the retraining. calibration: of the answers to the
+    forget pairs, by moment. receipt: by moment the p-value of the owner's receipt, small where the model was
+    trained on what they published.
     """
 
     model: str
@@ -45,6 +48,8 @@ class Result:
     loads: str
     settings: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    calibration: dict[str, Calibration] | None = None
+    receipt: dict[str, float] | None = None
 
 
 def load_result(folder: Path) -> Result:
@@ -58,6 +63,8 @@ def load_result(folder: Path) -> Result:
             }
         if values["relearning"] is not None:
             values["relearning"] = {name: _relearning(one) for name, one in values["relearning"].items()}
+        if values.get("calibration") is not None:
+            values["calibration"] = {moment: _calibration(one) for moment, one in values["calibration"].items()}
         return Result(**(values | {"course": Course(**values["course"])}))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         found = "none" if isinstance(error, OSError) else "a file of another kind or version"
@@ -65,6 +72,11 @@ def load_result(folder: Path) -> Result:
             f"{folder}: expected the {RESULT} of an unlearning run, found {found}; run `protect unlearn` with this "
             "folder as --out first"
         ) from error
+
+
+def _calibration(values: dict[str, Any]) -> Calibration:
+    points = tuple((float(sure), float(right), int(count)) for sure, right, count in values["points"])
+    return Calibration(points, values["error"])
 
 
 def _relearning(values: dict[str, Any]) -> Relearning:

@@ -28,6 +28,7 @@ STATE, PICTURE = "state.pt", "similarity.png"
 PACKAGES = ("torch", "open_clip_torch", "transformers")
 
 Report = Callable[[str], None]
+Trace = Callable[[Clip], float]  # p-value of "this model never saw the owner's published files", by a receipt
 
 
 def unlearn(
@@ -39,11 +40,12 @@ def unlearn(
     losses: ForgetSettings = DEFAULT,
     retrained: Sequence[str] = (),
     report: Report = lambda line: None,
+    trace: Trace | None = None,
 ) -> Result:
     """Makes the model forget, writes it to `out` with `unlearn.json`; a stopped run goes on from `out`.
 
     retrained: the `out` of runs of method `retrain`, to compare with: the first is the standard, further ones (of
-    other seeds) show how far two retrained models are apart and calibrate the attacks.
+    other seeds) show how far two retrained models are apart and calibrate the attacks. trace: asked of every model.
     Raises ValueError for models, data or settings that do not fit together.
     """
     model, weights, size = named(model, weights, settings.size)
@@ -71,6 +73,7 @@ def unlearn(
         pairs={name: len(pairs) for name, pairs in data.sets.items()},
         chance=None if data.classes is None else 1 / len(data.classes.names),
         **assess(models, data, settings, method.twins),
+        receipt=None if trace is None else {name: trace(side) for name, side in models.by_moment().items()},
         course=course,
         time_share=_time_share(course, retrained[0], device) if retrained else None,
         original=original.fingerprint(),

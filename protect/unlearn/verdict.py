@@ -17,6 +17,7 @@ KEPT = 0.02  # so much recognition may be lost on what is to be kept
 NOISE = 2.0  # standard errors within which two figures are the same
 APART = 0.5  # alignment, in standard deviations, by which forgotten pairs may lie below the retrained model's
 SOON = 0.5  # of the retrained model's steps: who learns the pairs again in fewer had only hidden them
+ALPHA = 0.05  # p-value of a receipt at which a model looks trained on what was published
 LUCK = 0.01  # so few forget pairs recognised that guessing would do so less often than this
 KEEP = {
     "retain": "the pairs to keep",
@@ -37,7 +38,7 @@ class Check:
 
 
 def checks(result: Result) -> list[Check]:
-    """Every question, in the order in which they matter."""
+    """Every question, in the order in which they matter; that of the receipt only where there is one."""
     kept = [_kept(result, name, words) for name, words in KEEP.items()]
     return [
         _forgotten(result),
@@ -46,6 +47,7 @@ def checks(result: Result) -> list[Check]:
         _membership(result),
         _relearning(result),
         _distance(result),
+        *([] if result.receipt is None else [_receipt(result)]),
     ]
 
 
@@ -166,6 +168,19 @@ def _distance(result: Result) -> Check:
     if (between := result.distance.get("between")) is not None:
         said += f"; two retrained models differ by {between:.3f}"
     return Check("distance", after < before, said if after < before else f"{said}: no nearer than before")
+
+
+def _receipt(result: Result) -> Check:
+    assert result.receipt is not None
+    before, after = result.receipt["before"], result.receipt["after"]
+    said = f"the receipt's p-value goes from {before:.3g} to {after:.3g}"
+    if "retrained" in result.receipt:
+        said += f" ({result.receipt['retrained']:.3g} in the retrained model)"
+    if after <= ALPHA:
+        return Check("receipt", False, f"{said}: the model still knows the published twins better")
+    if before <= ALPHA:
+        return Check("receipt", True, f"{said}: it no longer tells what was published")
+    return Check("receipt", None, f"{said}: it told nothing before either")
 
 
 def below_chance(result: Result) -> bool:

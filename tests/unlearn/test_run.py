@@ -79,6 +79,28 @@ def test_a_retrained_model_is_what_others_are_measured_by(go, tmp_path):
     assert found["settings"]["method"] == "ga" and found["settings"]["losses"]["floor"] == 1.0
 
 
+def test_a_receipt_is_asked_before_and_after(go, command, place, photo_bytes, tmp_path):
+    (tmp_path / "in").mkdir()
+    for number in range(4):
+        (tmp_path / f"in/{number}.jpg").write_bytes(photo_bytes(seed=number, size=(64, 64)))
+        (tmp_path / f"in/{number}.txt").write_text(f"a boat with {number} sails")
+    made = command("photos", tmp_path / "in", tmp_path / "published", "-q", "--receipt", tmp_path / "receipt")
+    assert made.code == 0, made.err
+    ran = go("--method", "ga", "-o", tmp_path / "out", "--receipt", tmp_path / "receipt")
+    assert ran.code == 0, ran.err
+    found = load_result(tmp_path / "out")
+    assert set(found.receipt) == {"before", "after"} and all(0 < p <= 1 for p in found.receipt.values())
+    assert "the receipt's p-value goes from" in ran.out
+    assert set(found.calibration) == {"before", "after"}
+    assert sum(count for _, _, count in found.calibration["after"].points) == found.pairs["forget"]
+    none = go("-o", tmp_path / "none", "--receipt", place / "forget")
+    assert none.code == 2 and "found no pairs" in none.err and not (tmp_path / "none").exists()
+    both = command(
+        "unlearn", "tiny-resnet", "--audit", "--forget", place / "forget", "--receipt", tmp_path / "receipt"
+    )
+    assert both.code == 2 and "protect audit MODEL --receipt DIR" in both.err
+
+
 def test_hyperbolic_methods_need_hyperbolic_weights(go, place, tmp_path):
     refused = go("--method", "hac", "-o", tmp_path / "out")
     assert refused.code == 2 and "expected meru or hycoclip for hac, got sphere" in refused.err

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from protect.unlearn.attacks import Attack
+from protect.unlearn.calibration import Calibration
 from protect.unlearn.loop import Course
 from protect.unlearn.relearning import Relearning
 from protect.unlearn.report import to_dict, to_markdown, to_text
@@ -171,6 +172,21 @@ def test_a_retrained_model_is_the_standard_itself():
     assert "the standard" in headline(outcome(0.0, method="retrain"))
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "passed", "says"),
+    [
+        (0.001, 0.4, True, "from 0.001 to 0.4 (0.7 in the retrained model): it no longer"),
+        (0.001, 0.03, False, "still knows"),
+        (0.3, 0.6, None, "told nothing before either"),
+    ],
+)
+def test_a_receipt_is_asked_where_there_is_one(before, after, passed, says):
+    asked = checks(outcome(receipt={"before": before, "after": after, "retrained": 0.7}))
+    assert (
+        len(asked) == 10 and asked[-1].name == "receipt" and asked[-1].passed is passed and says in asked[-1].answer
+    )
+
+
 def test_every_report_leads_with_the_verdict():
     result = outcome(0.3)
     assert to_text(result).startswith("No: 1 of 9") and "FAILS" in to_text(result)
@@ -184,4 +200,7 @@ def test_the_page_has_bars_a_chart_and_the_attacks(tmp_path):
     assert "<h1>No: 1 of 9 checks fail (forgotten).</h1>" in page and page.count('class="fill') == 15
     assert 'class="chart"' in page and "0.500 ± 0.020" in page and "data:image/png" not in page
     (tmp_path / "similarity.png").write_bytes(b"picture")
+    curves = {"before": Calibration(((0.9, 0.8, 5),), 0.1), "after": Calibration(((0.3, 0.2, 5), (0.5, 0.4, 5)), 0.1)}
+    drawn = to_page(outcome(0.3, relearning=None, calibration=curves), tmp_path)
+    assert 'id="calibration"' in drawn and "before: off by 10 points" in drawn and 'id="calibration"' not in page
     assert "data:image/png" in to_page(outcome(0.3, relearning=None, membership=None, distance=None), tmp_path)
