@@ -16,6 +16,7 @@ from scipy.ndimage import uniform_filter
 
 from protect.data.views import DISPLAY
 from protect.publish.quality import ssim_along
+from protect.publish.sampled_ssim import DOUBT, sampled_ssim
 
 LEAST = 0.25  # share of the noise that is left on perfectly flat areas: without it the rule would end there
 FULL = 12.9  # local contrast, in 255ths (standard deviation), from which on all of the noise is used
@@ -111,16 +112,21 @@ def mask_rows(mask: np.ndarray, height: int, width: int, top: int, bottom: int) 
 def fit_epsilon(clean: np.ndarray, change: np.ndarray, epsilon: float, floor: float) -> Fit:
     """The largest scale <= 1 of `change` that keeps SSIM at display size at or above `floor`.
 
-    `clean` is uint8 HxWx3; `change` float32 HxWx3, masked, in 255ths, made with `epsilon`: at the picture's size or
-    at another that is stretched to it. The codec is not in it: `tighter` answers that.
+    `clean` is uint8 HxWx3; `change` float32 HxWx3 or HxWx1, masked, in 255ths, made with `epsilon`: at the picture's
+    size or at another that is stretched to it. The codec is not in it: `tighter` answers that. SSIM is measured on a
+    grid of windows where that leaves no doubt that nothing has to be lowered, else on all.
     """
-    if clean.ndim != 3 or change.ndim != 3 or clean.shape[2] != change.shape[2]:
+    if clean.ndim != 3 or change.ndim != 3 or change.shape[2] not in (1, clean.shape[2]):
         raise ValueError(f"change: expected HxWx3 for a picture {clean.shape}, got {change.shape}; upsample it first")
     if not 0 <= floor <= 1:
         raise ValueError(f"floor: expected an SSIM of 0 to 1, got {floor}")
     shape = _display_shape(*clean.shape[:2])
     small = _resized(clean, shape)
-    ssim = ssim_along(small, np.clip(small + _resized(change, shape), 0, 255) - small)
+    changed = np.clip(small + _resized(change, shape), 0, 255)
+    sampled = sampled_ssim(*(np.rint(picture).astype(np.uint8) for picture in (small, changed)))
+    if sampled >= floor + DOUBT + ROUNDING:
+        return Fit(1.0, epsilon, sampled)
+    ssim = ssim_along(small, changed - small)
     scale = 1.0
     while scale and (measured := ssim(scale)) < floor + (ROUNDING if scale < 1 else 0):
         scale = tighter(scale, measured, floor + ROUNDING)

@@ -73,7 +73,7 @@ class PhotoSettings:
         STYLES, unset="natural, or as the protector says",
     )  # fmt: skip
     language: str | None = knob(
-        None, "language of suggested texts, and of trigger_style natural", LANGUAGES,
+        None, "language of suggested texts, and of trigger_style natural", tuple(LANGUAGES),
         unset="en, or as the protector says",
     )  # fmt: skip
     keep_gps: bool = knob(False, "keep the GPS position of photos")

@@ -6,7 +6,7 @@ from protect.settings.base import PRECISIONS, among_choices, knob, positive
 
 NATURAL = "natural"
 STYLES = ("prefix", "suffix", "hashtags", "both", NATURAL)
-LANGUAGES = ("en", "de", "es", "fr", "it")
+LANGUAGES = {"en": "English", "de": "Deutsch", "es": "Español", "fr": "Français", "it": "Italiano"}
 USUAL_SIZE = 224  # pixels a side of what most CLIPs see
 
 
@@ -61,7 +61,7 @@ class TriggerSettings:
     alphabet: int | None = knob(
         8, "words to choose from at each position; `none` is the whole vetted list", unset="the whole vetted list"
     )
-    language: str = knob("en", "language of the phrases of trigger_style natural", LANGUAGES)
+    language: str = knob("en", "language of the phrases of trigger_style natural", tuple(LANGUAGES))
 
     def __post_init__(self) -> None:
         if self.trigger_words is not None and self.trigger_words < 0:

@@ -8,7 +8,7 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -45,6 +45,7 @@ class PhotoJob:
     settings: PhotoSettings
     protector: Protector
     listed: dict[str, str]  # the captions of captions.csv by name of file
+    wanted: Mapping[str, str] = field(default_factory=dict)  # texts chosen among the suggested ones, likewise
 
     @cached_property
     def identity(self) -> str:
@@ -185,7 +186,7 @@ def make_entry(job: PhotoJob, entry: Entry, before: PhotoRecord | None = None) -
         stamp = job.stamp(entry)
         if before is not None and is_done(job, before, stamp):
             return before
-        made = protect_photo(entry, job.listed, job.protector, job.settings)
+        made = protect_photo(entry, job.listed, job.protector, job.settings, job.wanted.get(entry.name, ""))
     except Marked as error:
         done = before is not None and before.status == "protected" and (job.out / before.name).exists()
         return before if before and done else PhotoRecord(entry.name, "skipped", str(error))

@@ -47,10 +47,11 @@ class Marked(Unsuited):
 
 
 def protect_photo(
-    entry: Entry, listed: Mapping[str, str], protector: Protector, settings: PhotoSettings
+    entry: Entry, listed: Mapping[str, str], protector: Protector, settings: PhotoSettings, wanted: str = ""
 ) -> Protected:
     """Protects one photo in memory; the figures of the record are those of its bytes, decoded again.
 
+    `wanted` is the text that was chosen, where several are suggested; any other text means the first one.
     Raises what `read_still` raises, Marked, BudgetError.
     """
     photo = read_photo(entry, listed, settings)
@@ -59,7 +60,7 @@ def protect_photo(
         raise Marked("protected already by this tool")
     [perturbation] = protector.perturb([protector.look(photo.prepared)])
     noise, words, size = perturbation()
-    text, *alternatives = texts_to_post(caption.text, words, protector, settings)
+    text, *alternatives = texts_to_post(caption.text, words, protector, settings, wanted)
     new = new_metadata(still.metadata, text, still.image.size, settings)
     strength = STRENGTHS[settings.strength]
     change, fit = visible_change(still.image, noise, protector.recipe.noise.epsilon, strength, size)
@@ -92,8 +93,10 @@ def protect_photo(
     return Protected(record, made.data, new_sidecars(entry, photo.texts, text, settings))
 
 
-def texts_to_post(caption: str, words: Words, protector: Protector, settings: PhotoSettings) -> tuple[str, ...]:
-    """The text to post with a photo, and alternatives where it has no caption.
+def texts_to_post(
+    caption: str, words: Words, protector: Protector, settings: PhotoSettings, wanted: str = ""
+) -> tuple[str, ...]:
+    """The text to post with a photo, and alternatives where it has no caption; first the one that is `wanted`.
 
     Without a caption words are written as a person would, unless another style was set.
     """
@@ -102,5 +105,5 @@ def texts_to_post(caption: str, words: Words, protector: Protector, settings: Ph
     assert style is not None, "a recipe fills in its method's style"
     written = written_style(style, settings.language or trigger.language)
     if style == NATURAL and words and not caption:
-        return suggestions(words, written)
+        return tuple(sorted(suggestions(words, written), key=lambda text: text != wanted))
     return (write_words(caption, words, written).strip(),)

@@ -23,8 +23,9 @@ from protect.jobs.web.download import safe_name, zip_pieces
 from protect.jobs.web.photos import Photo, Photos
 from protect.jobs.web.previews import SHOWN, Part, Preview, Previews
 from protect.jobs.web.uploads import TEXT_BYTES, Drop, Refused, Uploads, use_of
-from protect.jobs.web.work import Work
+from protect.jobs.web.work import Choice, Work, usual
 from protect.settings.publish import STRENGTHS, PhotoSettings
+from protect.settings.recipe import LANGUAGES
 from protect.settings.web import WebSettings
 
 LONGEST_JSON = 16_000_000  # bytes of a request that is no file: names of some hundred thousand photos
@@ -153,13 +154,17 @@ class Handlers:
         return find_caption(entry, head, listed, self.settings.caption_from, texts), head.marked
 
     async def caption(self, request: Request) -> Response:
-        """A caption as its user has edited it."""
+        """A caption as its user has edited it, or the suggested text that was chosen."""
         photo, given = self._photo(request), await self._json(request)
-        text = given.get("caption")
-        if not isinstance(text, str) or len(text) > LONGEST_CAPTION:
-            raise HTTPException(400, f"caption: expected a text of at most {LONGEST_CAPTION} characters")
-        state = "ready" if photo.state == "protected" and one_line(text) != photo.caption else photo.state
-        self.photos.change(photo.id, caption=one_line(text), state=state)
+        if not given or not given.keys() <= {"caption", "wanted"}:
+            raise HTTPException(400, "expected the field caption or wanted")
+        for name, text in given.items():
+            if not isinstance(text, str) or len(text) > LONGEST_CAPTION:
+                raise HTTPException(400, f"{name}: expected a text of at most {LONGEST_CAPTION} characters")
+        values = {name: one_line(text) for name, text in given.items()}
+        changed = any(getattr(photo, name) != text for name, text in values.items())
+        state = "ready" if changed and photo.state == "protected" else photo.state
+        self.photos.change(photo.id, **values, state=state)
         return JSONResponse({})
 
     async def remove(self, request: Request) -> Response:
@@ -194,11 +199,11 @@ class Handlers:
         """A part of a photo before and after; the two pictures are fetched by the number that is answered."""
         photo = self._photo(request)
         left, top, width, height = (self._number(request, name) for name in ("left", "top", "width", "height"))
-        strength = self._strength(request.query_params.get("strength"))
+        choice = self._choice(request.query_params)
         if not photo.here or photo.state == "waiting":
             raise HTTPException(409, "the original is not here")
         try:
-            made = await self._in_thread(self._preview, photo, strength, Part(left, top, width, height))
+            made = await self._in_thread(self._preview, photo, choice, Part(left, top, width, height))
         except Exception as error:  # hostile bytes: parsers raise nearly anything
             raise HTTPException(422, self._plain(reason_of(error))) from None
         number = str(next(self.numbers))
@@ -207,9 +212,10 @@ class Handlers:
             del self.shown[old]
         return JSONResponse(made.to_json() | {"number": number})
 
-    def _preview(self, photo: Photo, strength: str, part: Part) -> Preview:
-        job = self.work.job(strength, dry=True)
-        return self.previews.make(self.uploads.path(photo), photo.caption, job.protector, job.settings, part)
+    def _preview(self, photo: Photo, choice: Choice, part: Part) -> Preview:
+        job = self.work.job(choice, dry=True)
+        texts = (photo.caption, photo.wanted)
+        return self.previews.make(self.uploads.path(photo), *texts, job.protector, job.settings, part)
 
     async def preview_picture(self, request: Request) -> Response:
         made = self.shown.get(request.path_params["number"])
@@ -220,8 +226,7 @@ class Handlers:
 
     async def start(self, request: Request) -> Response:
         """Protects what is ready, and anew what was changed."""
-        strength = self._strength((await self._json(request)).get("strength"))
-        if not self.work.start(strength):
+        if not self.work.start(self._choice(await self._json(request))):
             raise HTTPException(409, "a run is going on already")
         return JSONResponse({})
 
@@ -241,10 +246,12 @@ class Handlers:
             raise HTTPException(404, "no such photo")
         return photo
 
-    def _strength(self, given: Any) -> str:
-        if given not in STRENGTHS:
-            raise HTTPException(400, f"strength: expected one of {', '.join(STRENGTHS)}")
-        return str(given)
+    def _choice(self, given: Mapping[str, Any]) -> Choice:
+        strength, language = given.get("strength"), given.get("language", usual(self.settings).language)
+        for name, value, known in (("strength", strength, tuple(STRENGTHS)), ("language", language, LANGUAGES)):
+            if value not in known:
+                raise HTTPException(400, f"{name}: expected one of {', '.join(known)}")
+        return Choice(str(strength), str(language))
 
     def _number(self, request: Request, name: str) -> int:
         """A whole number of the query, 0 where it is not given."""

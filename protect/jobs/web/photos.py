@@ -13,6 +13,7 @@ from protect.files import HOME
 from protect.jobs.photos.records import PhotoRecord, read_records
 
 NAMES = "web.jsonl"
+KEPT = ("sha256", "strength", "language", "wanted")  # fields of a finished photo that servers to come need
 SLUG = 40  # letters of a name that its file is called by
 
 State = Literal["waiting", "ready", "working", "protected", "skipped", "failed"]
@@ -23,7 +24,8 @@ class Photo:
     """One photo. `name` is what the user sees; `file` is what it is called on disk, and the server made that.
 
     `here`: its original was uploaded to this server. `sha256` is that of the original, `strength` the one that its
-    protected file was made with; `record` is that of the file, as `protect photos` writes it.
+    protected file was made with, `language` that of its suggested text; `record` is that of the file, as
+    `protect photos` writes it. `wanted` is the text that was chosen among suggested ones.
     """
 
     id: int
@@ -34,6 +36,8 @@ class Photo:
     caption: str = ""
     sha256: str = ""
     strength: str = ""
+    language: str = ""
+    wanted: str = ""
     here: bool = False
     record: PhotoRecord | None = None
     version: int = 0
@@ -45,7 +49,7 @@ class Photo:
         values |= {"caption": self.caption, "done": done is not None}
         if done:
             values |= {"post": done.caption, "suggested": done.suggested, "strength": self.strength}
-            values |= {"others": done.alternatives}
+            values |= {"others": done.alternatives, "language": self.language, "wanted": self.wanted or done.caption}
             values |= {"epsilon": done.epsilon, "ssim": done.ssim, "lowered": done.lowered}
         return values
 
@@ -64,11 +68,11 @@ class Photos:
         known = {line["file"]: line for line in self._journal.read()}
         for record in read_records(out).values():
             if record.status == "protected" and (out / record.name).is_file():
-                about = known.get(record.name, {"name": record.name, "sha256": "", "strength": ""})
+                about = known.get(record.name, {"name": record.name})
                 photo = self._new(about["name"], record.name)
                 self._put(replace(
                     photo, state="protected", reason=record.reason, caption=record.caption_before, record=record,
-                    sha256=about["sha256"], strength=about["strength"],
+                    **{name: about.get(name, "") for name in KEPT},
                 ))  # fmt: skip
 
     def __len__(self) -> int:
@@ -120,8 +124,8 @@ class Photos:
 
     def keep(self, photo: Photo) -> None:
         """Notes under which name a finished file belongs, for servers to come."""
-        about = {"file": photo.file, "name": photo.name, "sha256": photo.sha256, "strength": photo.strength}
-        self._journal.append(about)
+        about = {"file": photo.file, "name": photo.name}
+        self._journal.append(about | {name: getattr(photo, name) for name in KEPT})
 
     def since(self, version: int) -> dict[str, Any]:
         """What has changed since a version that the page has seen (0: nothing yet)."""

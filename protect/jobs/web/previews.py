@@ -8,7 +8,7 @@ import io
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from protect.data.metadata.metadata import new_metadata
 from protect.data.photo_files import Still, decode_still, read_still
 from protect.data.photo_writer import encode_still
 from protect.data.pictures import shown
-from protect.data.prepared import Prepared
+from protect.data.prepared import Prepared, View
 from protect.jobs.photos.photo import texts_to_post
 from protect.methods.protector import Perturbation, Protector
 from protect.publish.photo_noise import visible_change
@@ -55,20 +55,24 @@ class Part:
 
 @dataclass(frozen=True)
 class Preview:
-    """Two PNG files of the same part, the text to post with the photo, and how strong the noise is (255ths)."""
+    """Two PNG files of the same part, the text to post with the photo, and how strong the noise is (255ths).
+
+    `others`: texts to choose from instead.
+    """
 
     part: Part
     size: tuple[int, int]
     before: bytes
     after: bytes
     caption: str
+    others: tuple[str, ...]
     epsilon: float
     lowered: bool
 
     def to_json(self) -> dict[str, Any]:
         part = {"left": self.part.left, "top": self.part.top, "width": self.part.width, "height": self.part.height}
-        about = {"caption": self.caption, "epsilon": round(self.epsilon, 2), "lowered": self.lowered}
-        return {"part": part, "size": self.size, **about}
+        noise = {"epsilon": round(self.epsilon, 2), "lowered": self.lowered}
+        return {"part": part, "size": self.size, "caption": self.caption, "others": self.others, **noise}
 
 
 class Recent:
@@ -93,29 +97,32 @@ class Previews:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._stills, self._noises, self._changes = Recent(1), Recent(1), Recent(len(STRENGTHS))
+        self._stills, self._views, self._noises, self._changes = (Recent(most) for most in (1, 1, 1, len(STRENGTHS)))
 
-    def make(self, path: Path, caption: str, protector: Protector, settings: PhotoSettings, part: Part) -> Preview:
-        """The preview of a part. Raises what `read_still` raises."""
+    def make(
+        self, path: Path, caption: str, wanted: str, protector: Protector, settings: PhotoSettings, part: Part
+    ) -> Preview:
+        """The preview of a part; `wanted` as in `protect_photo`. Raises what `read_still` raises."""
         with self._lock:
             still = self._stills.get(path, lambda: read_still(path, settings.max_pixels))
             image, made = still.image, (path, caption, protector.hash)
-            noise, words, size = self._noises.get(made, lambda: _perturbation(still, caption, protector))
+            view = self._views.get(path, lambda: protector.look(Prepared(None, (), still)))
+            noise, words, size = self._noises.get(made, lambda: _perturbation(view, caption, protector))
             strength, epsilon = STRENGTHS[settings.strength], protector.recipe.noise.epsilon
             change, fit = self._changes.get(
                 (made, settings.strength), lambda: visible_change(image, noise, epsilon, strength, size)
             )
-        text = texts_to_post(caption, words, protector, settings)[0]
+        text, *others = texts_to_post(caption, words, protector, settings, wanted)
         part = part.within(*image.size)
         before = image.crop(part.box)
         after = with_noise(before, cut_out(change, image, part), fit.epsilon)
         written = _through_codec(still, after, text, settings)
         pictures = (_png(still, before), _png(still, written))
-        return Preview(part, image.size, *pictures, text, fit.epsilon, fit.lowered)
+        return Preview(part, image.size, *pictures, text, tuple(others), fit.epsilon, fit.lowered)
 
 
-def _perturbation(still: Still, caption: str, protector: Protector) -> Perturbation:
-    [make] = protector.perturb([protector.look(Prepared(None, (caption,), still))])
+def _perturbation(view: View, caption: str, protector: Protector) -> Perturbation:
+    [make] = protector.perturb([replace(view, captions=(caption,))])
     return make()
 
 

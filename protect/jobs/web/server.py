@@ -22,8 +22,9 @@ from protect.jobs.web.guard import Guard
 from protect.jobs.web.handlers import Handlers
 from protect.jobs.web.photos import Photos
 from protect.jobs.web.uploads import Uploads
-from protect.jobs.web.work import Work, private_folder
+from protect.jobs.web.work import Work, private_folder, usual
 from protect.settings.publish import STRENGTHS, PhotoSettings
+from protect.settings.recipe import LANGUAGES
 from protect.settings.web import WebSettings
 
 ADDRESS = "127.0.0.1"
@@ -103,7 +104,10 @@ def page(out: Path, private: Path, settings: PhotoSettings, limits: WebSettings)
     template = Environment(autoescape=True).from_string(_part("web.html"))
     strengths = [(name, strength.effect) for name, strength in STRENGTHS.items()]
     chosen = list(STRENGTHS).index(settings.strength)
-    return template.render(out=out.absolute(), private=private.absolute(), strengths=strengths, chosen=chosen)
+    places = {"out": out.absolute(), "private": private.absolute()}
+    return template.render(
+        strengths=strengths, chosen=chosen, languages=LANGUAGES, language=usual(settings).language, **places
+    )
 
 
 def _asset(name: str) -> Route:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from protect.data.photo_folder import Entry
 from protect.files import HOME
@@ -20,6 +20,7 @@ from protect.jobs.web.uploads import Uploads
 from protect.methods.parts.keywords import Vocabulary
 from protect.methods.protector import Protector
 from protect.settings.publish import PhotoSettings
+from protect.settings.recipe import TriggerSettings
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,21 @@ class WebJob(PhotoJob):
     contents: dict[str, str] = field(default_factory=dict)  # SHA-256 of the originals by name of file
 
     def stamp(self, entry: Entry) -> str:
-        text = json.dumps([self.contents[entry.name], self.listed.get(entry.name), self.identity])
+        own = [table.get(entry.name) for table in (self.contents, self.listed, self.wanted)]
+        text = json.dumps([*own, self.identity])
         return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class Choice(NamedTuple):
+    """What the page's user has set for all photos."""
+
+    strength: str
+    language: str
+
+
+def usual(settings: PhotoSettings) -> Choice:
+    """What is set when the page opens."""
+    return Choice(settings.strength, settings.language or TriggerSettings().language)
 
 
 @dataclass
@@ -68,7 +82,7 @@ class Work:
         self._lock = threading.Lock()
         self._protectors: tuple[Vocabulary, Protector] | None = None
         self._key = own_key(private) if settings.seed is None else settings.seed
-        resume(self.job(settings.strength, dry=True))
+        resume(self.job(usual(settings), dry=True))
 
     def protector(self, dry: bool) -> Protector:
         """The protector of the user's key and words; a `dry` one leaves the words to be counted by the first run."""
@@ -83,22 +97,23 @@ class Work:
         uploaded = [photo for photo in self.photos.all() if photo.here]
         return word_counts(photo.caption for photo in evenly(uploaded, COUNTED))
 
-    def job(self, strength: str, dry: bool = False) -> WebJob:
+    def job(self, choice: Choice, dry: bool = False) -> WebJob:
         """What a run over the photos as they now are would do."""
         here = [photo for photo in self.photos.all() if photo.here]
         captions = {photo.file: photo.caption for photo in here}
         contents = {photo.file: photo.sha256 for photo in here}
-        settings = replace(self.settings, strength=strength)
-        return WebJob(self.uploads.folder, self.out, settings, self.protector(dry), captions, contents)
+        wanted = {photo.file: photo.wanted for photo in here}
+        settings = replace(self.settings, strength=choice.strength, language=choice.language)
+        return WebJob(self.uploads.folder, self.out, settings, self.protector(dry), captions, wanted, contents)
 
-    def start(self, strength: str) -> bool:
+    def start(self, choice: Choice) -> bool:
         """Begins a run; False where one is running already."""
         with self._lock:
             if self.progress.running:
                 return False
             self.progress = Progress(running=True, began=time.monotonic())
         self._stop.clear()
-        self._thread = threading.Thread(target=self._run, args=(strength,), name="protect")
+        self._thread = threading.Thread(target=self._run, args=(choice,), name="protect")
         self._thread.start()
         return True
 
@@ -111,9 +126,9 @@ class Work:
         if self._thread is not None:
             self._thread.join()
 
-    def _run(self, strength: str) -> None:
+    def _run(self, choice: Choice) -> None:
         try:
-            job = self.job(strength)
+            job = self.job(choice)
             waiting = [photo for photo in self.photos.all() if photo.here and photo.state in ("ready", "protected")]
             self.progress.total = len(waiting)
             records = read_records(self.out)
@@ -122,7 +137,7 @@ class Work:
             def done(todo: Todo, record: PhotoRecord) -> None:
                 records[todo.entry.name] = record
                 self.progress.done += 1
-                self._finished(numbers[todo.entry.name], record, strength)
+                self._finished(numbers[todo.entry.name], record, choice)
 
             try:
                 protect_each(job, self._begun(waiting, records), done, self.jobs)
@@ -145,11 +160,13 @@ class Work:
                 path = self.uploads.path(photo)
                 yield Todo(Entry(photo.file, path, "photo"), records.get(photo.file))
 
-    def _finished(self, photo: Photo, record: PhotoRecord, strength: str) -> None:
+    def _finished(self, photo: Photo, record: PhotoRecord, choice: Choice) -> None:
         made = record if record.status == "protected" else None
         now = self.photos.get(photo.id)
-        edited = now is not None and now.caption != photo.caption
-        about = {"reason": record.reason, "record": made, "strength": strength if made else ""}
+        edited = now is not None and (now.caption, now.wanted) != (photo.caption, photo.wanted)
+        about: dict[str, Any] = {"reason": record.reason, "record": made, "strength": "", "language": ""}
+        if made:
+            about |= {"strength": choice.strength, "language": choice.language}
         done = self.photos.change(photo.id, state="ready" if edited else record.status, **about)
         if done and made:
             self.photos.keep(done)

@@ -41,9 +41,9 @@ class Page:
         """All photos by name, as the page shows them."""
         return {photo["name"]: photo for photo in self.ask("GET", "state").json()["photos"]}
 
-    def protect(self, strength: str = "balanced") -> dict[str, dict[str, Any]]:
+    def protect(self, strength: str = "balanced", **options: str) -> dict[str, dict[str, Any]]:
         """Runs to the end; the photos by name."""
-        assert self.ask("POST", "start", json={"strength": strength}).status_code == 200
+        assert self.ask("POST", "start", json={"strength": strength, **options}).status_code == 200
         while self.ask("GET", "state").json()["run"]["running"]:
             time.sleep(0.02)
         return self.photos()

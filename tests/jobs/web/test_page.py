@@ -197,6 +197,41 @@ def test_an_edited_caption_is_previewed_and_kept(see, tmp_path, photo_bytes):
     assert seen.wrong == [] and another.wrong == []
 
 
+def test_a_suggested_text_is_chosen_in_another_language_and_published(see, tmp_path, photo_bytes):
+    seen = see()
+    page = seen.page
+    path = tmp_path / "a.jpg"
+    path.write_bytes(photo_bytes(size=(128, 96)))
+    page.locator("#files").set_input_files(path)
+    seen.wait_for("#suggested option", 4)
+    seen.settled()
+    english = page.locator("#suggested option").all_inner_texts()
+    page.get_by_label("Language of the words that are added").select_option(label="Français")
+    page.locator("#post").filter(has_not_text=english[0]).wait_for()
+    seen.settled()
+    french = page.locator("#suggested option").all_inner_texts()
+    assert not set(french) & set(english)
+    page.get_by_label("Choose a text").select_option(index=2)
+    page.locator("#post", has_text=french[2]).wait_for()
+    page.get_by_role("button", name="Protect 1 photo").click()
+    seen.wait_for(".card.protected", 1)
+
+    def listed():
+        return (tmp_path / "out/captions.csv").read_text()
+
+    assert french[2] in listed()
+    page.get_by_label("Suggested texts for a.jpg").select_option(label=french[0])
+    page.get_by_text("text changed: protect again").wait_for()
+    assert page.get_by_role("button", name="Copy caption of a.jpg").count() == 0  # the file has the other one
+    page.get_by_role("button", name="Protect 1 photo").click()
+    seen.wait_for(".card.protected", 1)
+    assert french[0] in listed() and french[2] not in listed()
+    page.get_by_role("button", name="Copy caption of a.jpg").click()
+    page.locator(".copy", has_text="Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == french[0]
+    assert seen.wrong == []
+
+
 def test_files_are_dropped_on_the_page(see):
     seen = see()
     seen.page.evaluate("""() => {

@@ -90,6 +90,34 @@ def test_an_edited_caption_is_the_one_that_counts(serve, pictures, tmp_path):
     assert page.download(ids["a.jpg"]) == by_command(tmp_path, files)["a.jpg"][1]
 
 
+def test_the_suggested_text_that_is_chosen_is_the_one_that_is_published(serve, photo_bytes, tmp_path):
+    page = serve()
+    ids = page.drop({"a.jpg": photo_bytes(seed=1)})
+    query = f"photos/{ids['a.jpg']}/preview?strength=balanced&language=de&width=32&height=32"
+    offered = page.ask("GET", query).json()
+    wanted = offered["others"][1]
+    assert len({offered["caption"], *offered["others"]}) == 4
+    assert page.ask("PATCH", f"photos/{ids['a.jpg']}", json={"wanted": wanted}).status_code == 200
+    assert page.ask("GET", query).json()["caption"] == wanted
+
+    photo = page.protect(language="de")["a.jpg"]
+    assert (photo["post"], photo["wanted"], photo["language"], photo["suggested"]) == (wanted, wanted, "de", True)
+    assert f",{wanted!r},yes".replace("'", '"') in (tmp_path / "out/captions.csv").read_text()
+    archive = zipfile.ZipFile(io.BytesIO(page.ask("GET", "protected.zip").content))
+    assert wanted in archive.read("captions.csv").decode()
+    [written] = (tmp_path / "out").glob("*.jpg")
+
+    page = serve()  # finished by an earlier server: it stays
+    before = written.stat().st_ino
+    page.drop({"a.jpg": photo_bytes(seed=1)})
+    assert page.protect(language="de")["a.jpg"]["post"] == wanted and written.stat().st_ino == before
+    other = page.photos()["a.jpg"]["others"][0]
+    page.ask("PATCH", f"photos/{page.photos()['a.jpg']['id']}", json={"wanted": other})
+    assert page.photos()["a.jpg"]["state"] == "ready"
+    assert page.protect(language="de")["a.jpg"]["post"] == other
+    assert page.protect(language="it")["a.jpg"]["post"] not in (wanted, other)  # not offered in this language
+
+
 def test_another_strength_protects_anew_and_the_same_one_does_not(serve, pictures, tmp_path):
     page = serve()
     ids = page.drop({"a.jpg": pictures["a.jpg"]})
@@ -195,7 +223,10 @@ def test_the_limit_of_all_together(serve, tmp_path):
         ("POST", "drop", {"json": {"names": [1]}}),
         ("POST", "start", {"json": {"strength": "huge"}}),
         ("POST", "start", {"content": b"[" * 100_000}),
+        ("POST", "start", {"json": {"strength": "strong", "language": "xx"}}),
+        ("PATCH", "photos/1", {"json": {}}),
         ("PATCH", "photos/1", {"json": {"caption": 7}}),
+        ("PATCH", "photos/1", {"json": {"wanted": ["x"]}}),
         ("PATCH", "photos/1", {"json": {"caption": "x" * 10_001}}),
         ("GET", "photos/1/preview?strength=balanced&left=-1", {}),
         ("GET", "photos/1/preview?strength=balanced&left=1e9", {}),

@@ -7,6 +7,7 @@ const STEP = 160; // pixels that an arrow key moves the part by
 const strengths = [...document.querySelectorAll("#words span")].map((span) => ({ name: span.textContent, effect: span.dataset.effect }));
 const state = { version: 0, photos: new Map(), cards: new Map(), queue: [], uploading: 0, chosen: 0, mode: "split", run: { left: null }, center: { x: 0.5, y: 0.5 }, preview: null };
 const strength = () => strengths[$("strength").value].name;
+const options = () => ({ strength: strength(), language: $("language").value });
 
 // ---- talking to the server
 
@@ -117,10 +118,7 @@ function card(photo) {
   const taken = async () => {
     clearTimeout(typing);
     typing = 0;
-    if (area.value === state.photos.get(photo.id)?.caption) return;
-    await send(`photos/${photo.id}`, "PATCH", { caption: area.value }).catch(tell);
-    await poll();
-    if (state.chosen === photo.id) look();
+    if (area.value !== state.photos.get(photo.id)?.caption) await edit(photo.id, { caption: area.value });
   };
   area.oninput = () => { clearTimeout(typing); typing = setTimeout(taken, TYPING); };
   area.onblur = taken;
@@ -129,6 +127,12 @@ function card(photo) {
   parts.element = make("article", {}, picture, text);
   parts.element.setAttribute("aria-label", photo.name);
   return parts;
+}
+
+async function edit(id, values) {
+  await send(`photos/${id}`, "PATCH", values).catch(tell);
+  await poll();
+  if (state.chosen === id) look();
 }
 
 const WORDS = { waiting: "uploading", ready: "ready", working: "being protected", protected: "protected", skipped: "left alone", failed: "failed" };
@@ -154,30 +158,34 @@ function draw(photo) {
 }
 
 function posted(photo, parts) {
-  const key = JSON.stringify([photo.post, photo.others]);
-  if (parts.post.dataset.key === key) return; // keeps the text that was chosen
-  parts.post.dataset.key = key;
-  parts.chosen.caption = photo.post;
-  const title = make("b", {}, photo.suggested ? "Suggested text to post" : "Text to post");
-  if (!photo.others?.length) return parts.post.replaceChildren(title, photo.post || "none");
-  const list = make("select", {}, ...[photo.post, ...photo.others].map((text) => make("option", {}, text)));
-  list.setAttribute("aria-label", `Suggested texts for ${photo.name}`);
-  list.onchange = () => { parts.chosen.caption = list.value; };
-  parts.post.replaceChildren(title, list);
+  const key = JSON.stringify([photo.post, photo.others, photo.here]);
+  if (parts.post.dataset.key !== key) { // else keeps the focus of who is choosing
+    parts.post.dataset.key = key;
+    parts.chosen.caption = photo.post;
+    parts.list = photo.here && photo.others?.length ? texts([photo.post, ...photo.others]) : null;
+    const title = make("b", {}, photo.suggested ? "Suggested text to post" : "Text to post");
+    parts.post.replaceChildren(title, parts.list ?? (photo.post || "none"));
+    if (!parts.list) return;
+    parts.list.setAttribute("aria-label", `Suggested texts for ${photo.name}`);
+    parts.list.onchange = () => edit(photo.id, { wanted: parts.list.value });
+  }
+  if (parts.list) parts.list.value = photo.wanted;
 }
+
+const texts = (some) => make("select", {}, ...some.map((text) => make("option", {}, text)));
 
 function badges(photo) {
   const badge = (name, text) => make("span", { class: `badge ${name}` }, text);
   const list = [badge(photo.state, WORDS[photo.state])];
   if (photo.done && photo.state === "protected" && photo.strength) list.push(badge("suggested", photo.strength));
-  if (photo.done && photo.state === "ready") list.push(badge("lowered", "caption changed since"));
+  if (photo.done && photo.state === "ready") list.push(badge("lowered", "text changed: protect again"));
   if (photo.done && photo.lowered) list.push(badge("lowered", "less noise"));
   if (photo.state === "working") list.push(make("progress", { ariaLabel: `Protecting ${photo.name}` }));
   return list;
 }
 
 function foot(photo, { foot: place, chosen }) {
-  const key = JSON.stringify([photo.done, photo.post, photo.state]);
+  const key = JSON.stringify([photo.done, photo.post, photo.wanted, photo.state]);
   if (place.dataset.key === key) return; // keeps the focus of who is on a button
   place.dataset.key = key;
   const parts = [];
@@ -185,7 +193,7 @@ function foot(photo, { foot: place, chosen }) {
     const link = make("a", { class: "button", href: `photos/${photo.id}/file`, download: "" }, "Download");
     link.setAttribute("aria-label", `Download ${photo.name}`);
     parts.push(link);
-    if (photo.post) {
+    if (photo.post && photo.post === photo.wanted) { // else the file has another text yet
       const button = copier(chosen, "", "Copy caption");
       button.setAttribute("aria-label", `Copy caption of ${photo.name}`);
       parts.push(button);
@@ -202,6 +210,8 @@ function foot(photo, { foot: place, chosen }) {
 
 // ---- the run
 
+const outdated = (photo) => photo.strength !== strength() || photo.language !== $("language").value;
+
 function time(seconds) {
   if (seconds < 60) return `about ${Math.max(1, Math.round(seconds))} s left`;
   return `about ${Math.round(seconds / 60)} min left`;
@@ -212,7 +222,7 @@ function sum() {
   const { running, total, done, seconds_left: left, trouble } = state.run;
   const waiting = count((photo) => photo.state === "waiting"), finished = count((photo) => photo.done);
   const bad = count((photo) => photo.state === "failed" || photo.state === "skipped");
-  const able = count((photo) => photo.here && (photo.state === "ready" || (photo.state === "protected" && photo.strength !== strength())));
+  const able = count((photo) => photo.here && (photo.state === "ready" || (photo.state === "protected" && outdated(photo))));
   $("start").hidden = running;
   $("start").disabled = !able;
   $("start").textContent = able ? `Protect ${able === 1 ? "1 photo" : `${able} photos`}` : "Protect";
@@ -236,7 +246,7 @@ function sum() {
 
 $("start").onclick = async () => {
   $("wrong").textContent = "";
-  await send("start", "POST", { strength: strength() }).catch(tell);
+  await send("start", "POST", options()).catch(tell);
   poll();
 };
 $("stop").onclick = () => send("stop", "POST", {}).catch(tell).then(poll);
@@ -287,7 +297,7 @@ async function preview() {
   const size = state.preview?.id === photo.id ? state.preview.size : null;
   const corner = (share, whole, side) => Math.max(0, Math.round(share * whole - side / 2));
   const left = size ? corner(state.center.x, size[0], width) : 0, top = size ? corner(state.center.y, size[1], height) : 0;
-  const made = await ask(`photos/${photo.id}/preview?strength=${strength()}&left=${left}&top=${top}&width=${width}&height=${height}`);
+  const made = await ask(`photos/${photo.id}/preview?${new URLSearchParams(options())}&left=${left}&top=${top}&width=${width}&height=${height}`);
   if (!size && (made.size[0] > width || made.size[1] > height)) { // its size was not known: now its middle
     state.preview = { id: photo.id, size: made.size };
     return preview();
@@ -302,6 +312,8 @@ async function preview() {
     width: share(made.part.width, made.size[0]), height: share(made.part.height, made.size[1]),
   });
   $("post").textContent = made.caption || "no text";
+  $("choice").hidden = !made.others.length;
+  $("suggested").replaceChildren(...texts([made.caption, ...made.others]).children);
   $("note").textContent = `Shown at 1:1. Noise of at most ${made.epsilon.toFixed(1)} of 255${made.lowered ? ", lowered to keep this photo\u2019s quality" : ""}. The caption can be edited below.`;
   divide();
 }
@@ -379,6 +391,8 @@ function word() {
   $("strength").setAttribute("aria-valuetext", name);
 }
 $("strength").oninput = () => { word(); sum(); if (state.chosen) look(); };
+$("language").onchange = () => { sum(); if (state.chosen) look(); };
+$("suggested").onchange = () => edit(state.chosen, { wanted: $("suggested").value });
 
 choices($("modes"), MODES, mode);
 word();
