@@ -43,16 +43,17 @@ def main() -> None:
 def measured(source: Path, jobs: int) -> dict[str, Any]:
     """One run in a process of its own."""
     out = source.with_name(f"out-{jobs}")
+    shutil.rmtree(out, ignore_errors=True)
     load, begin = os.getloadavg()[0], time.perf_counter()
     code = "from protect.cli import main; main()"
     command = [sys.executable, "-c", code, "photos", source, out, "--seed", "1", "--quiet", "--jobs", str(jobs)]
     run = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, start_new_session=True)
-    first, seconds, memory = None, {}, 0.0
+    first, used, seconds, memory = None, 0.0, {}, 0.0
     while run.poll() is None:
-        if first is None and next(out.glob("*.jpg"), None):
-            first = time.perf_counter() - begin
         using = usage(run.pid)
         seconds |= {pid: cpu for pid, (cpu, _) in using.items()}
+        if first is None and next(out.glob("*.jpg"), None):
+            first, used = time.perf_counter() - begin, sum(seconds.values())
         memory = max(memory, sum(megabytes for _, megabytes in using.values()))
         time.sleep(LOOK)
     if run.returncode:
@@ -62,6 +63,7 @@ def measured(source: Path, jobs: int) -> dict[str, Any]:
         "load before": round(load, 1),
         "wall s": round(time.perf_counter() - begin, 1),
         "first photo s": round(first or 0, 1),
+        "processor s until then": round(used, 1),
         "processor s": round(sum(seconds.values()), 1),
         "memory MB": round(memory),
     }

@@ -20,7 +20,11 @@ from protect.settings.publish import PhotoSettings
 @click.option("--jobs", type=click.IntRange(1), help="processes that work at once  [default: one a core]")
 @settings_options(PhotoSettings)
 @receipt_options
-@click.option("--emit-web", is_flag=True, help="write opt-out files for those who host their own pages")
+@click.option(
+    "--emit-web",
+    is_flag=True,
+    help="write opt-out files for your own web site, and sidecars for hosts that strip metadata",
+)
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
 @click.option("-q", "--quiet", is_flag=True, help="no line for each file")
 @click.pass_context
@@ -62,7 +66,7 @@ def photos(
     if receipt:
         receipt_of_photos(job, {record.name: record for record in records}, receipt)
     if emit_web:
-        write_web(out)
+        write_web(out, [record.name for record in records if record.status == "protected"])
     total = summary(out, records)
     print_json(total) if as_json else click.echo(total["text"])
     return 1 if total["failed"] else 0

@@ -2,16 +2,21 @@
 
 Forms: TDM Reservation Protocol (W3C community group, 2024), robots.txt (RFC 9309) with Content-Signal
 (contentsignals.org) and Content-Usage (drafts of the IETF working group AIPREF), X-Robots-Tag with the words noai and
-noimageai.
+noimageai; XMP sidecars with the property DataMining of PLUS, which is in the IPTC's standard too (2023.1).
 """
 
 import json
+import os
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 
+from protect.data.metadata.xmp import write_xmp
 from protect.files import HOME, write_whole
 
 FOLDER = f"{HOME}/web"
+SIDECARS = "sidecars"
+LONGEST_NAME = 255  # bytes that file systems allow
 WORTH = (
     "These files state your wish (in the European Union it may count as a reservation of rights, Directive 2019/790, "
     "Article 4), and crawlers that keep to such wishes stay away; nothing in them stops one that does not."
@@ -59,14 +64,25 @@ SIGNALS = (("Content-Signal", "ai-train=no"), ("Content-Usage", "train-ai=n"))  
 HEADERS = (("X-Robots-Tag", "noai, noimageai"), ("TDM-Reservation", "1"), ("Content-Usage", "train-ai=n"))
 
 
-def write_web(out: Path) -> list[Path]:
-    """Writes the files into OUT/_protect/web, and where each belongs into a README there; returns their paths."""
+def write_web(out: Path, photos: Iterable[str] = ()) -> list[Path]:
+    """Writes the files into OUT/_protect/web, and where each belongs into a README there; returns their paths.
+
+    `photos`: names of protected photos below OUT. Each gets a sidecar, but for one whose name leaves no room for the
+    ending.
+    """
     folder = out / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, text in web_files().items():
         write_whole(folder / name, text.encode())
         paths.append(folder / name)
+    sidecar = write_xmp((), "", {}, opt_out=True)
+    for name in photos:
+        path = folder / SIDECARS / f"{name}.xmp"
+        if len(os.fsencode(path.name)) <= LONGEST_NAME:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, sidecar)
+            paths.append(path)
     return paths
 
 
@@ -126,6 +142,9 @@ Caddyfile.txt        Caddy: into the block of the site
 wordpress.php        WordPress: into wp-content/mu-plugins; it reaches pages and robots.txt, and not the pictures, for
                      which the web server's own file above is needed too
 netlify-headers.txt  Netlify, Cloudflare Pages: add to the file _headers
+sidecars             one .xmp file for each photo, for hosts that take what stands in a photo out of it and keep files
+                     beside it (archives, galleries, stock sites): upload each under the name of its photo and .xmp.
+                     It says "prohibited for AI/ML training" (PLUS DataMining) and holds no caption
 head.html            where headers cannot be set: into the <head> of each page
 
 The headers count most: the downloader that makes most open picture sets, img2dataset, leaves out pictures served

@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from protect.jobs.photos.opt_out import CRAWLERS, FOLDER, HEADERS, LISTED, SOURCE, WORTH, web_files, write_web
+from protect.data.metadata.xmp import PROHIBITED, is_opted_out, read_xmp
+from protect.jobs.photos.opt_out import (
+    CRAWLERS,
+    FOLDER,
+    HEADERS,
+    LISTED,
+    SIDECARS,
+    SOURCE,
+    WORTH,
+    web_files,
+    write_web,
+)
 
 APACHE = (Path("/usr/lib/apache2/modules"), Path("/usr/libexec/apache2"))
 
@@ -23,8 +34,28 @@ def test_all_are_written_and_named_in_the_readme(tmp_path):
 
 
 def test_twice_is_the_same(tmp_path):
-    first = {path.name: path.read_bytes() for path in write_web(tmp_path)}
-    assert {path.name: path.read_bytes() for path in write_web(tmp_path)} == first
+    first = {path.name: path.read_bytes() for path in write_web(tmp_path, ["a.jpg"])}
+    assert {path.name: path.read_bytes() for path in write_web(tmp_path, ["a.jpg"])} == first
+
+
+def test_every_photo_has_a_sidecar_that_exiftool_reads(tmp_path):
+    names = ["a.jpg", "a.png", "trip/b.heic", "x" * 251 + ".jpg"]
+    folder = tmp_path / FOLDER / SIDECARS
+    written = [path for path in write_web(tmp_path, names) if path.suffix == ".xmp"]
+    assert written == [folder / f"{name}.xmp" for name in names[:3]]
+    for path in written:
+        assert is_opted_out(path.read_bytes()) and read_xmp(path.read_bytes()) == {}
+        told = run("exiftool", "-s3", "-XMP-plus:DataMining", "-XMP-dc:all", path)
+        assert told.strip() in (PROHIBITED, "Prohibited for AI/ML training")  # versions before 12.67 show the address
+
+
+def test_the_command_writes_them(command, tmp_path, photo_bytes):
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / "a.jpg").write_bytes(photo_bytes())
+    (source / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    assert command("photos", source, tmp_path / "out", "--seed", "7", "-q", "--emit-web").code == 1
+    assert [path.name for path in (tmp_path / "out" / FOLDER / SIDECARS).iterdir()] == ["a.jpg.xmp"]
 
 
 def test_worth_is_one_sentence_that_says_what_it_does_not_do():
@@ -62,6 +93,7 @@ def run(*command):
         pytest.skip(f"{command[0]} is not installed")
     done = subprocess.run([found, *map(str, command[1:])], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_nginx_reads_its_file(tmp_path):

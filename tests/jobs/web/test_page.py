@@ -16,7 +16,7 @@ from protect.settings.publish import PhotoSettings
 from protect.settings.web import WebSettings
 
 MOST_PIXELS = 20_000
-WAIT = 60_000  # milliseconds: machines that run tests are busy
+WAIT = 180_000  # milliseconds: machines that run tests are busy
 
 
 class Seen:
@@ -36,7 +36,7 @@ class Seen:
         """Until so many elements are there; a card that is drawn anew may be gone for a moment."""
         from playwright.sync_api import expect
 
-        expect(self.page.locator(selector)).to_have_count(count, timeout=30_000)
+        expect(self.page.locator(selector)).to_have_count(count, timeout=WAIT)
 
     def settled(self):
         """Until the preview is the one that was last asked for."""
@@ -206,6 +206,7 @@ def test_a_suggested_text_is_chosen_in_another_language_and_published(see, tmp_p
     seen.wait_for("#suggested option", 4)
     seen.settled()
     english = page.locator("#suggested option").all_inner_texts()
+    assert page.locator("#suggested").input_value() == page.locator("#post").inner_text() == english[0]
     page.get_by_label("Language of the words that are added").select_option(label="Français")
     page.locator("#post").filter(has_not_text=english[0]).wait_for()
     seen.settled()

@@ -5,6 +5,7 @@ import io
 import json
 import stat
 import zipfile
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -178,6 +179,37 @@ def test_what_cannot_be_protected_says_why(serve, photo_bytes):
     uses = page.ask("POST", "drop", json={"names": list(files)}).json()["files"]
     assert "export it as JPEG" in uses[5]["reason"] and "a movie" in uses[4]["reason"]
     assert page.ask("GET", "state").json()["run"]["running"] is False
+
+
+def test_200_megapixels_are_looked_at_and_what_is_broken_among_them_is_named(serve, tmp_path):
+    file = io.BytesIO()
+    Image.new("L", (20_000, 10_000), 90).save(file, "JPEG", quality=30)
+    page = serve()
+    ids = page.drop({"huge.jpg": file.getvalue(), "cut.jpg": file.getvalue()[:-2000]})
+    photos = page.photos()
+    assert photos["huge.jpg"]["state"] == "ready" and photos["cut.jpg"]["state"] == "failed"
+    with Image.open(io.BytesIO(page.ask("GET", f"photos/{ids['huge.jpg']}/small").content)) as small:
+        assert max(small.size) < 1000
+    query = "strength=balanced&left=19000&top=9000&width=640&height=480"
+    made = page.ask("GET", f"photos/{ids['huge.jpg']}/preview?{query}").json()
+    assert made["size"] == [20_000, 10_000] and made["part"]["left"] == 18_992
+    assert pixels(page.ask("GET", f"previews/{made['number']}/before").content).shape == (480, 640, 3)
+
+
+@pytest.mark.skipif(find_spec("pillow_heif") is None, reason="pillow-heif is not installed (extra heic)")
+def test_a_heic_is_shown_previewed_and_protected(serve, photo_bytes):
+    import pillow_heif
+
+    file = io.BytesIO()
+    pillow_heif.from_pillow(Image.open(io.BytesIO(photo_bytes(size=(160, 120))))).save(file, quality=90)
+    page = serve()
+    ids = page.drop({"a.heic": file.getvalue()})
+    assert page.ask("GET", f"photos/{ids['a.heic']}/small").headers["content-type"] == "image/jpeg"
+    query = f"photos/{ids['a.heic']}/preview?strength=balanced&width=64&height=64"
+    made = page.ask("GET", query).json()
+    assert pixels(page.ask("GET", f"previews/{made['number']}/after").content).shape == (64, 64, 3)
+    assert page.protect()["a.heic"]["state"] == "protected"
+    assert pillow_heif.open_heif(io.BytesIO(page.download(ids["a.heic"]))).size == (160, 120)
 
 
 def test_one_failure_ends_no_run(serve, pictures, tmp_path):

@@ -314,6 +314,7 @@ async function preview() {
   $("post").textContent = made.caption || "no text";
   $("choice").hidden = !made.others.length;
   $("suggested").replaceChildren(...texts([made.caption, ...made.others]).children);
+  $("suggested").value = made.caption; // options that are moved one by one are selected one by one
   $("note").textContent = `Shown at 1:1. Noise of at most ${made.epsilon.toFixed(1)} of 255${made.lowered ? ", lowered to keep this photo\u2019s quality" : ""}. The caption can be edited below.`;
   divide();
 }
