@@ -12,9 +12,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 TABLE = re.compile(r"^\| (\d[^|]+) \| ([^|]+) \| ([\d.]+) \| ([\d.]+|-) \|$", re.MULTILINE)
 PARTS = {  # what a row of the table says, and the row of the verifier that it shows
     "6,491 Flickr8k photos": {
-        "removes the planted words and levels texture orientations": "whiten-and-deduplicate",
+        "removes the planted words and evens out colours": "normalise-and-deduplicate",
         "removes the planted words": "trigger-stripped",
-        "drops half of each caption's words at random": "default:half",
+        "drops half of each caption's words at random": "half-words",
         "nothing": "protected",
     },
     "6,491 Flickr8k photos, half of them clean": {"nothing": "mix-50"},
@@ -36,10 +36,6 @@ def retained(data: str, arm: str, attacker: str) -> str:
         rows = [row for row in rows_of("verdict") if row["part"] == f"{attacker}-report"]
     else:
         rows = rows_of("flickr8k-verdict" if attacker == "tiny-resnet" else "flickr8k-verdict-vit")
-        if attacker == "tiny-resnet":
-            rows += [
-                row | {"attacker": attacker, "best": row["retained best"]} for row in rows_of("flickr8k-default")
-            ]
     values = [row["best"] for row in rows if (row["arm"], row["attacker"]) == (arm, attacker)]
     assert len(values) <= 1
     return f"{values[0]:.2f}" if values else "-"
