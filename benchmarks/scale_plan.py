@@ -16,6 +16,7 @@ from common import RESULTS, save, table
 
 BLOCK = 16 << 20  # bytes of a request: protect.data.storage.BLOCK
 MEMORY = 0.7  # GB a worker: the most that `instant` may take
+SCRATCH = 3.3  # times a shard: the one in work, what is written of it, and the next one
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def plan(pixels: str, milliseconds: float, given: Assumptions) -> dict[str, floa
     shard_bytes = given.per_shard * (KILOBYTES[pixels] * 1000 + 2048)
     hours = given.pairs * milliseconds / 3.6e6 * (1 + given.lost)
     blocks = math.ceil(shard_bytes / BLOCK)
-    reads = shards * (blocks + 5)  # the shard, its parquet twice, its marker, what is looked at before
+    reads = shards * (blocks + 6)  # the shard, its parquet twice, its marker twice, what is looked at before
     writes = shards * (blocks + 2 + 4)  # the parts of the tar with their begin and end, and four small files
     requests = (writes * given.per_1000_writes + reads * given.per_1000_reads) / 1000
     return {
@@ -53,7 +54,7 @@ def plan(pixels: str, milliseconds: float, given: Assumptions) -> dict[str, floa
         "core-hours": round(hours),
         f"hours on {given.workers} cores": round(hours / given.workers, 1),
         "memory of all workers, GB": round(given.workers * MEMORY),
-        "scratch a worker, GB": round(2.2 * shard_bytes / 1e9, 1),
+        "scratch a worker, GB": round(SCRATCH * shard_bytes / 1e9, 1),
         "requests, millions": round((reads + writes) / 1e6, 2),
         "requests, $": round(requests),
         "cores on demand, $": round(hours * given.per_core_hour),

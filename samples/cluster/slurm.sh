@@ -12,7 +12,7 @@ set -euo pipefail
 
 in=$1 out=$2 protector=$3
 export OMP_NUM_THREADS=1
-export TMPDIR=${SLURM_TMPDIR:-${TMPDIR:-/tmp}} # room for two shards a worker
+export TMPDIR=${SLURM_TMPDIR:-${TMPDIR:-/tmp}} # room for three shards a worker
 
 # The part is that of this job in the array. Faults that pass are waited for inside, and a node that vanishes is
 # requeued by SLURM. Exit code 1: some samples or shards failed; shards that did are tried once more, alone.
