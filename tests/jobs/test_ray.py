@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +37,7 @@ def cluster(tmp_path_factory):
     """A Ray of two cores, and two GPUs that it believes in."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+    os.environ["RAY_AUTH_MODE"] = "disabled"  # other processes join it
     ray = pytest.importorskip("ray", reason="ray is not installed")
     variables = {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
     ray.init(
@@ -146,6 +149,22 @@ def test_a_straggler_is_given_to_a_second_worker_and_may_end_later(
     assert {name: files[name] for name in local if name.endswith(".tar")} == {
         name: data for name, data in local.items() if name.endswith(".tar")
     }
+
+
+def test_a_killed_driver_is_started_again_and_nothing_is_lost(cluster, source, protector, local, tree, tmp_path):
+    protector.save(tmp_path / "protector")
+    out = tmp_path / "out"
+    command = [sys.executable, "-P", "-m", "protect.cli", "shards", source, out, "--urls", "keep", "-q"]
+    command += ["--protector", tmp_path / "protector", "--distributor", "ray"]
+    command += ["--address", cluster.get_runtime_context().gcs_address]
+    driver = subprocess.Popen(command)
+    while not list(out.glob("*.tar*")) and driver.poll() is None:
+        time.sleep(0.01)
+    driver.kill()
+    assert driver.wait() == -signal.SIGKILL
+    assert subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
+    assert status(out).failed == {} and status(out).waiting == []
+    assert tree(out) == local
 
 
 def test_more_gpus_than_there_are(cluster, source, protector, tmp_path):
