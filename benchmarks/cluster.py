@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 from cluster_kills import FAULTS, kill_again_and_again, processes, ray_cluster
-from common import RESULTS, RUNS, save
+from common import RESULTS, RUNS, commit, save
 from PIL import Image
 from s3_server import BUCKET, Server
 
@@ -258,6 +258,7 @@ def add(given: argparse.Namespace, part: str, found: dict[str, Any], load: float
     before = json.loads(path.read_text()) if path.exists() else {"settings": {}, "result": {}}
     settings = {name: value for name, value in vars(given).items() if name not in ("parts", "name")}
     about = {"settings": settings, "load": round(load, 1), "command": " ".join(["python", *sys.argv])}
+    about["commit"] = commit()
     save(given.name, before["settings"] | {part: about}, before["result"] | {part: found})
 
 

@@ -43,11 +43,9 @@ def protect(*arguments: object, threads: int | None = None) -> dict[str, float]:
 def save(name: str, settings: dict[str, Any], result: Any) -> Path:
     """Writes `benchmarks/results/NAME.json`: the result and everything it depends on."""
     RESULTS.mkdir(exist_ok=True)
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    dirty = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "protect", "cli"], cwd=ROOT).returncode != 0
     about = {
         "command": " ".join(["python", *sys.argv]).replace(str(ROOT) + "/", ""),
-        "commit": commit + (" with local changes" if dirty else ""),
+        "commit": commit(),
         "date": time.strftime("%Y-%m-%d"),
         "cores": os.cpu_count(),
         "processor": platform.processor() or platform.machine(),
@@ -57,6 +55,13 @@ def save(name: str, settings: dict[str, Any], result: Any) -> Path:
     text = json.dumps({"about": about, "settings": settings, "result": result}, indent=1)
     path.write_text(text.replace(str(ROOT) + "/", "") + "\n")
     return path
+
+
+def commit() -> str:
+    """The commit that is measured, and whether the tool was changed since."""
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    dirty = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "protect", "cli"], cwd=ROOT).returncode != 0
+    return head + (" with local changes" if dirty else "")
 
 
 def own_peak_mb() -> float:
