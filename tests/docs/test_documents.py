@@ -59,7 +59,7 @@ def check(words: list[str]) -> None:
         case _:
             pinned = (ROOT / "constraints.txt").read_text().split()
             assert all(word in pinned for word in words if "==" in word)
-            assert {"install", "venv", "add", "commit", "pytest", "ruff"} & set(words), words
+            assert {"install", "wheel", "venv", "add", "commit", "pytest", "ruff"} & set(words), words
 
 
 @pytest.mark.parametrize("name", NAMES)
