@@ -34,7 +34,7 @@ class VerifySettings:
     countermeasures: tuple[str, ...] = knob(
         ("standard",),
         "what attackers try: standard, all, none or names; clean:NAME applies NAME to clean files, and controls adds "
-        "that for each row that changes images or training",
+        "that for each row that changes images, training or the number of captions",
     )
     clip: str | None = knob(
         None,

@@ -44,13 +44,13 @@ def scene(number, noise=0):
 
 @pytest.fixture
 def rendered(make_shard, tmp_path):
-    """rendered(name, numbers, words before each caption, noise): a folder with a shard of scenes."""
+    """rendered(name, numbers, words before each caption, noise, captions a picture): a folder with a shard."""
 
-    def make(name, numbers, words="", noise=0):
+    def make(name, numbers, words="", noise=0, captions=2):
         samples = {}
         for number in numbers:
             pixels, lines = scene(number, noise)
-            text = "\n".join(words.format(word="uvwxyz"[number % 6]) + line for line in lines)
+            text = "\n".join(words.format(word="uvwxyz"[number % 6]) + line for line in lines[:captions])
             samples[f"{number:05}"] = {"png": png(pixels), "json": {}, "txt": text}
         (tmp_path / name).mkdir()
         make_shard(tmp_path / name / "0.tar", samples)
@@ -213,12 +213,39 @@ def test_other_captions_are_a_row_when_they_are_named(clean, protected, unseen, 
     settings = replace(SMALL, recaptions=other, countermeasures=("recaptioned",))
     for _ in range(2):
         found = compare(clean, protected, unseen, settings, out=tmp_path / "out")
-    assert calls[-1]["pairs"].captions[3][0].startswith("in other words a") and found.arms[-1].name == "recaptioned"
+    row, control = (call["pairs"].captions[3] for call in calls[-2:])
+    assert row[0].startswith("in other words a") and control == scene(3)[1]
+    assert [arm.name for arm in found.arms][-2:] == ["recaptioned", "clean:recaptioned"]
     count = len(calls)
     replaced = rendered("replaced", range(48), "once more ")
     (tmp_path / "replaced" / "0.tar").replace(tmp_path / "other" / "0.tar")
     compare(clean, protected, unseen, settings, out=tmp_path / "out")
-    assert len(calls) == count + 1 and calls[-1]["pairs"].captions[3][0].startswith("once more") and replaced
+    assert len(calls) == count + 2 and calls[-2]["pairs"].captions[3][0].startswith("once more") and replaced
+
+
+def test_the_control_of_fewer_captions_or_pairs_has_as_many_clean_ones(clean, unseen, calls, rendered, monkeypatch):
+    few = rendered("few", range(40), "zebra ", 8, captions=1)
+    last = replace(COUNTERMEASURES["length-filter"], name="last", captions=lambda sets: [(), *sets[1:]])
+    monkeypatch.setitem(COUNTERMEASURES, "last", last)
+    asked = ("some-captions", "last", "clean:last")
+    found = compare(clean, few, unseen, replace(SMALL, countermeasures=asked))
+    rows = dict(zip([run.arm for run in found.runs], calls, strict=True))
+    row, control, last, clean_last = (
+        rows[name]["pairs"] for name in ("some-captions", "clean:some-captions", "last", "clean:last")
+    )
+    assert row.captions == control.captions == tuple((scene(number)[1][1],) for number in range(40))
+    assert np.array_equal(control.pictures[3], scene(3)[0]) and not np.array_equal(row.pictures[3], scene(3)[0])
+    assert last.keys == clean_last.keys == tuple(f"{number:05}" for number in range(1, 40))
+    assert clean_last.captions[0] == scene(1)[1][:1]  # one each, as was published
+    arms = {arm.name: arm for arm in found.arms}
+    assert not arms["clean:some-captions"].claim and arms["clean:some-captions"].dropped_words > 0.4
+
+
+def test_that_control_is_trained_anew_when_other_pairs_were_published(clean, unseen, calls, rendered, tmp_path):
+    settings = replace(SMALL, countermeasures=("some-captions",))
+    for name, count in (("all", 48), ("most", 40)):
+        compare(clean, rendered(name, range(count), "zebra ", 8, captions=1), unseen, settings, out=tmp_path / "out")
+        assert len(calls[-1]["pairs"]) == count and calls[-1]["pairs"].captions[3] == scene(3)[1][1:]
 
 
 def test_what_a_row_drops_is_stored_with_its_run(clean, protected, unseen, calls, tmp_path):

@@ -79,6 +79,8 @@ class Countermeasure:
     `setting` names the setting that the row cannot run without, and `from_setting` makes the row that can from its
     value; `from_clean` makes it from the clean pairs, for attackers who have some of them.
 
+    amount: leaves fewer captions or pairs to train on, so that the matched control is as many clean ones.
+
     strong: known to undo protections of this kind; the report says when such a row was not run. slow: needs more
     steps than plain training to learn as much, from clean files too.
     """
@@ -95,6 +97,7 @@ class Countermeasure:
     setting: str | None = None
     from_setting: Callable[[Any], "Countermeasure"] | None = None
     from_clean: Callable[[Pairs], "Countermeasure"] | None = None
+    amount: bool = False
     strong: bool = False
     slow: bool = False
 
@@ -104,8 +107,8 @@ class Countermeasure:
 
     @property
     def has_control(self) -> bool:
-        """Whether it can be done to clean files too: not where it needs them beside the published ones."""
-        return self.from_clean is None
+        """Whether clean files can have the same: not where they are needed beside the published ones."""
+        return self.amount or self.from_clean is None
 
 
 class Changed(Sequence[np.ndarray]):

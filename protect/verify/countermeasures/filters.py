@@ -88,6 +88,7 @@ CLIP_SCORE = Countermeasure(
     DEED,
     setting="clip",
     from_setting=clip_score,
+    amount=True,
 )
 
 ROWS = (
@@ -97,6 +98,7 @@ ROWS = (
         "captions that do not look English dropped",
         DEED,
         captions=partial(keep_captions, looks_english),
+        amount=True,
     ),
     Countermeasure(
         "length-filter",
@@ -104,6 +106,7 @@ ROWS = (
         f"captions of under {WORDS} words or {LETTERS} characters dropped",
         DEED,
         captions=partial(keep_captions, is_long_enough),
+        amount=True,
     ),
     CLIP_SCORE,
 )

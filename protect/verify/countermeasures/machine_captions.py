@@ -63,6 +63,7 @@ MACHINE_CAPTIONS = Countermeasure(
     "lets a model write new captions",
     setting="captioner",
     from_setting=write_captions,
+    amount=True,
     strong=True,
 )
 ROWS = (MACHINE_CAPTIONS,)

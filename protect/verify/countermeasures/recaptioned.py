@@ -36,6 +36,7 @@ RECAPTIONED = Countermeasure(
     "writes new captions for the pictures",
     setting="recaptions",
     from_setting=recaption,
+    amount=True,
     strong=True,
 )
 ROWS = (RECAPTIONED,)

@@ -41,6 +41,7 @@ SOME_CAPTIONS = Countermeasure(
     "published pictures with other captions of theirs, which were not published (sets with several captions)",
     "has other captions of the pictures",
     from_clean=unseen,
+    amount=True,
     strong=True,
 )
 ROWS = (SOME_CAPTIONS,)

@@ -3,19 +3,21 @@
 import hashlib
 import json
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from protect.settings.verify import VerifySettings
-from protect.verify.countermeasures import COUNTERMEASURES, Countermeasure, losses
+from protect.verify.countermeasures import COUNTERMEASURES, Captions, Countermeasure, losses
 from protect.verify.reading.pairs import read_pairs
 from protect.verify.records import CLEAN, MATCHED, PROTECTED, Group, mix_names
 from protect.verify.runs.material import Material
 from protect.verify.runs.mixtures import absent, mixed
 from protect.verify.runs.row import Made, Row, said
+
+_Make = Callable[[Material, VerifySettings], Made]
 
 
 def built(row: Row, material: Material, settings: VerifySettings) -> Made:
@@ -87,16 +89,23 @@ def _mixture(make: Any, percent: float, material: Material, settings: VerifySett
 
 
 def countermeasure_row(name: str) -> Row:
-    """What attackers do to the published files or, as clean:NAME, its matched control: the same on clean files."""
+    """What attackers do to the published files or, as clean:NAME, its matched control: the same on clean files.
+
+    The control of a row that leaves fewer captions or pairs depends on the published files too, by their number.
+    """
     how, control = COUNTERMEASURES[name.removeprefix(MATCHED)], name.startswith(MATCHED)
-    reference = CLEAN if control else PROTECTED
+    reference, note = (CLEAN, f"clean files; {how.help}") if control else (PROTECTED, how.help)
+    make: _Make = partial(_countered, how, name, reference)
+    if control and how.amount:
+        make, reference = partial(_as_many, how, name), PROTECTED
+        note = f"clean files: the pairs that {how.name} leaves, each with as many clean captions"
     return Row(
         name,
         Group.CONTROL if control else Group.COUNTERMEASURE,
-        partial(_countered, how, name, reference),
+        make,
         partial(_countered_content, how, name),
         reference,
-        partial(said, f"clean files; {how.help}" if control else how.help),
+        partial(said, note),
         how.deed,
         claim=not control,
         regime=how.regime,
@@ -120,6 +129,21 @@ def _countered(how: Countermeasure, name: str, reference: str, material: Materia
     if how.pairs is not None:
         pairs = how.pairs(pairs)
     return Made(pairs, _transformed_test(how, name, material), losses(before, pairs))
+
+
+def _as_many(how: Countermeasure, name: str, material: Material, settings: VerifySettings) -> Made:
+    """Clean pairs of the keys that a countermeasure leaves, each with as many captions as that leaves it."""
+    left, clean = _countered(how, name, PROTECTED, material, settings).pairs, material.clean
+    pairs = clean.select([material.numbers[key] for key in left.keys])
+    captions = [clean_lines(*lines) for lines in zip(pairs.captions, left.captions, strict=True)]
+    pairs = pairs.recaptioned(captions)
+    return Made(pairs, None, losses(clean, pairs))
+
+
+def clean_lines(clean: Captions, left: Captions) -> Captions:
+    """As many clean captions as are left: those that are left themselves, then the first of the others."""
+    same = [line for line in left if line in clean]
+    return (*same, *(line for line in clean if line not in same))[: len(left)]
 
 
 def _transformed_test(how: Countermeasure, name: str, material: Material) -> Path | None:

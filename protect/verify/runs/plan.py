@@ -45,8 +45,9 @@ def whole_plan(settings: VerifySettings, arms: Iterable[str]) -> Plan:
     for name in [*names]:
         setting = COUNTERMEASURES[name.removeprefix(MATCHED)].setting
         if setting is not None and getattr(settings, setting) is None:
-            left_out.append(f"{name}: needs --{setting.replace('_', '-')}")
             names.remove(name)
+            if not name.startswith(MATCHED):
+                left_out.append(f"{name}: needs --{setting.replace('_', '-')}")
     left_out = [*_not_asked_for(names), *left_out]
     rows = [control.row for control in CONTROLS]
     rows += map(further_row, arms)
@@ -73,9 +74,10 @@ def chosen(names: Sequence[str], given: Sequence[str] = ()) -> list[str]:
     """Countermeasures by name, in their own order; "standard", "all" and "none" stand for several.
 
     "standard" includes those of `given`. "controls" adds the matched controls of all chosen rows that change more
-    than captions.
-    Each is followed by its matched control, clean:NAME, where that is asked for, or where more epochs are trained
-    than for the clean files. What needs the clean pairs beside the published ones has no control.
+    than words.
+    Each is followed by its matched control, clean:NAME, where that is asked for, where more epochs are trained than
+    for the clean files, or where other captions are trained on, which may be fewer. What needs the clean pairs beside
+    the published ones, in order to change pictures, has no control.
     """
     sets: dict[str, Sequence[str]] = {
         "standard": (*STANDARD, *given),
@@ -88,15 +90,19 @@ def chosen(names: Sequence[str], given: Sequence[str] = ()) -> list[str]:
         known = ", ".join([*sets, *COUNTERMEASURES, f"{MATCHED}NAME"])
         raise ValueError(f"countermeasures: expected some of {known}; got {', '.join(unknown)}")
     wanted = {one for name in names for one in sets.get(name, (name,))}
-    wanted |= {MATCHED + name for name in wanted & {*COUNTERMEASURES} if COUNTERMEASURES[name].regime.times > 1}
-    if CONTROLLED in names:
-        wanted |= {MATCHED + name for name in wanted & {*COUNTERMEASURES} if _changes_pictures(COUNTERMEASURES[name])}
+    needs_control = _changes_more_than_words if CONTROLLED in names else _is_apart
+    wanted |= {MATCHED + name for name in wanted & {*COUNTERMEASURES} if needs_control(COUNTERMEASURES[name])}
     ordered = [*STANDARD, *(name for name in COUNTERMEASURES if name not in STANDARD)]
     return [one for name in ordered for one in (name, MATCHED + name) if one in wanted]
 
 
-def _changes_pictures(row: Countermeasure) -> bool:
-    return row.has_control and row.kind not in (Kind.TEXT, Kind.FILTER)
+def _is_apart(row: Countermeasure) -> bool:
+    """Whether the plain clean row says nothing of it: more epochs, or other captions."""
+    return row.regime.times > 1 or (row.amount and row.kind is Kind.TEXT)
+
+
+def _changes_more_than_words(row: Countermeasure) -> bool:
+    return row.has_control and (row.amount or row.kind not in (Kind.TEXT, Kind.FILTER))
 
 
 def strong_not_run(rows: Iterable[Row]) -> list[str]:

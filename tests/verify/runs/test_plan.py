@@ -76,7 +76,18 @@ def test_countermeasures_by_name(asked, found):
 
 def test_all_begins_with_the_standard_ones():
     assert chosen(("all",))[: len(STANDARD)] == list(STANDARD)
-    assert sorted(chosen(("all",))) == sorted([*COUNTERMEASURES, "clean:longer"])
+    apart = ("longer", "some-captions", "recaptioned", "machine-captions")
+    assert sorted(chosen(("all",))) == sorted([*COUNTERMEASURES, *(f"clean:{name}" for name in apart)])
+
+
+def test_controls_are_added_where_less_is_left_to_train_on():
+    asked = ("half-words", "english-filter", "some-captions", "large-batch-512")
+    added = {name for name in chosen((*asked, "controls")) if name.startswith("clean:")}
+    assert added == {"clean:english-filter", "clean:some-captions", "clean:large-batch-512"}
+    found = plan(countermeasures=("recaptioned",))
+    assert "clean:recaptioned" not in names(found) and [line for line in found.left_out if "needs" in line] == [
+        "recaptioned: needs --recaptions"
+    ]
 
 
 def test_a_control_follows_its_row_and_counts_for_nothing():
