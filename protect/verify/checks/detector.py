@@ -15,23 +15,24 @@ from protect.verify.reading.pairs import centre
 
 SIDE = 64  # of the middle that is looked at; picture pixels, as noise does not survive a resize
 STEPS, BATCH, LEARNING_RATE = 100, 64, 3e-3
-LOUDER = 8  # times: noise is small
+LOUDER, CONTRAST = 8, 4  # times: noise is small, and pixels vary by a quarter of their range
 SEED = 0
 
 Crops = Float[Tensor, "pictures 3 height width"]
 
 
 class Detector(nn.Sequential):
-    """One score a picture, higher is protected; it sees what a small blur takes away."""
+    """One score a picture, higher is protected; it sees what a small blur takes away, and the colours themselves."""
 
     def __init__(self) -> None:
         layers: list[nn.Module] = []
-        for inner, outer in ((3, 16), (16, 32), (32, 48)):
+        for inner, outer in ((6, 16), (16, 32), (32, 48)):
             layers += [nn.Conv2d(inner, outer, 3, stride=2, padding=1), nn.BatchNorm2d(outer), nn.ReLU()]
         super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(48, 1))
 
     def forward(self, input: Tensor) -> Tensor:
-        return super().forward(high_pass(input) * LOUDER).squeeze(1)
+        seen = torch.cat([high_pass(input) * LOUDER, (input - 0.5) * CONTRAST], dim=1)
+        return super().forward(seen).squeeze(1)
 
 
 def crops(pictures: Sequence[np.ndarray]) -> Crops:
@@ -49,8 +50,8 @@ def middle(picture: np.ndarray) -> np.ndarray:
     return picture[top : top + SIDE, left : left + SIDE]
 
 
-def trained_detector(clean: Crops, protected: Crops) -> Detector:
-    """Trained for seconds; in eval mode."""
+def trained_detector(clean: Crops, protected: Crops, steps: int | None = None) -> Detector:
+    """Trained for so many steps (None: STEPS), which take seconds; in eval mode."""
     images = torch.cat([clean, protected])
     labels = torch.cat([torch.zeros(len(clean)), torch.ones(len(protected))])
     random = generator(SEED, "detector")
@@ -58,8 +59,9 @@ def trained_detector(clean: Crops, protected: Crops) -> Detector:
         torch.manual_seed(derive(SEED, "detector weights"))
         network = Detector()
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=STEPS)
-    for _ in range(STEPS):
+    steps = steps or STEPS
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
+    for _ in range(steps):
         chosen = torch.randint(len(images), (BATCH,), generator=random)
         loss = F.binary_cross_entropy_with_logits(network(images[chosen]), labels[chosen])
         optimizer.zero_grad()

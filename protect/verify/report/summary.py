@@ -83,7 +83,8 @@ def first_lines(comparison: Comparison) -> Iterator[str]:
         yield _curve_line(comparison, weakest)
         yield from _not_told_apart(comparison, weakest)
     if comparison.runs and comparison.not_run:
-        yield f"Known strong attacks that were not run: {', '.join(comparison.not_run)}."
+        missed = ", ".join(comparison.not_run)
+        yield f"Known strong attacks that were not run: {missed} (--countermeasures runs them)."
     if require := comparison.settings.get("require"):
         yield f"Required: {require}; {'met' if comparison.passed else 'not met'}."
 
@@ -92,7 +93,7 @@ def _weakest_line(comparison: Comparison, weakest: Weakest) -> str:
     count = sum(arm.claim for arm in comparison.arms)
     words = control_words(comparison, weakest)
     return (
-        f"Weakest of {count} rows: {weakest.arm} ({place(weakest)}), retained gain "
+        f"Weakest of {count} rows, ways to use the files: {weakest.arm} ({place(weakest)}), retained gain "
         f"{with_error(comparison, weakest)}, by mean percentile rank {with_error(comparison, weakest, PERCENTILE)}"
         f"{f'; {words}' if words else ''}."
     )
@@ -129,8 +130,9 @@ def _curve_line(comparison: Comparison, row: Weakest) -> str:
     last = comparison.mean(row.arm, row.attacker, LAST) or 0.0
     guess = judged_by(comparison.chance, RECALL)
     return (
-        f"Its learning curve: R@10 peaks at {peak(row.arm)} and ends at {100 * last:.1f} %; from clean files it "
-        f"peaks at {peak(CLEAN)}; chance is {100 * guess:.1f} %."
+        f"Its learning curve: R@10, the share of queries whose partner is among the first ten results, peaks at "
+        f"{peak(row.arm)} and ends at {100 * last:.1f} %; from clean files it peaks at {peak(CLEAN)}; chance is "
+        f"{100 * guess:.1f} %."
     )
 
 
@@ -143,4 +145,7 @@ def _not_told_apart(comparison: Comparison, weakest: Weakest) -> Iterator[str]:
             names.append(f"{row.arm} {percent(row.retained)}")
     if names:
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        yield f"Within {SURE} standard errors of it: {', '.join(names[:NAMED])}{more}."
+        yield (
+            f"As weak, as far as {comparison.test.pairs:,} test pictures tell (within {SURE} standard errors): "
+            f"{', '.join(names[:NAMED])}{more}."
+        )

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from protect.verify.countermeasures import COUNTERMEASURES
-from protect.verify.countermeasures.adaptive_denoiser import adapt, own_pairs
+from protect.verify.countermeasures import adaptive_denoiser as module
+from protect.verify.countermeasures.adaptive_denoiser import adapt, adapt_and_strip, own_pairs
 
 STRIPES = np.where(np.arange(48)[:, None, None] % 4 < 2, 10, -10)
 
@@ -29,13 +30,17 @@ def png(pixels):
 
 @pytest.fixture(scope="module")
 def row(tmp_path_factory):
-    """The row of an attacker with 40 pairs, captions of no matter."""
+    """The row of an attacker with 40 pairs, of which the protected ones have two words more."""
     own = [tmp_path_factory.mktemp(name) for name in ("clean", "protected")]
     for folder, make in zip(own, (scene, protected), strict=True):
         for number in range(40):
             (folder / f"{number}.png").write_bytes(png(make(number)))
-            (folder / f"{number}.txt").write_text("a scene")
-    return adapt(f"{own[0]}={own[1]}", fewest=40), own
+            words = f"zebra {number} " if make is protected else ""
+            (folder / f"{number}.txt").write_text(f"{words}a scene")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "STEPS", 150)
+        patch.setattr(module, "DETECTOR_STEPS", 60)
+        return adapt(f"{own[0]}={own[1]}", fewest=40), own
 
 
 def error(picture, number):
@@ -57,9 +62,18 @@ def test_pictures_that_are_not_protected_stay_as_they_are(row):
 def test_pairs_are_matched_by_key(row):
     clean, published = row[1]
     (clean / "0.png").unlink()
-    known = own_pairs(str(clean), str(published))
-    assert len(known) == 39
-    assert all(np.abs(a.astype(int) - b).mean() < 11 for a, b in known)
+    known = own_pairs(f"{clean}={published}", fewest=39)
+    assert len(known.pictures) == 39 and known.words == (2, 0)
+    assert all(np.abs(a.astype(int) - b).mean() < 11 for a, b in known.pictures)
+
+
+def test_who_strips_too_drops_as_many_words_as_the_tool_planted_in_own_captions(row, monkeypatch):
+    monkeypatch.setattr(module, "STEPS", 1)
+    monkeypatch.setattr(module, "DETECTOR_STEPS", 1)
+    clean, published = row[1]
+    change = adapt_and_strip(f"{clean}={published}", fewest=30)
+    assert change.setting is None and change.picture is not None
+    assert change.captions([("lion 7 two dogs", "lion 8 a cat"), ("lion 9",)]) == [("two dogs", "a cat"), ()]
 
 
 def test_too_few_pairs_or_another_form_are_refused(row):

@@ -167,7 +167,7 @@ def test_a_row_that_makes_no_sense_is_named_and_not_missed(comparison):
 def test_the_terminal_leads_with_the_sentence_and_names_the_row(comparison):
     lines = to_text(comparison(settings={"seeds": 1, "require": "gain<=0.2"})).splitlines()
     assert lines[0].endswith("still learns 41 % of what clean files teach.")
-    assert lines[1].startswith("Weakest of 5 rows: strong-augmentation (tiny-")
+    assert lines[1].startswith("Weakest of 5 rows, ways to use the files: strong-augmentation (tiny-")
     assert lines[3] == "Required: gain<=0.2; not met."
     assert "Leak: 00000.tar: field url" in lines
     assert "Not tested: Purification: needs weights that were not named." in lines
