@@ -21,8 +21,9 @@ INTRO = """# Leaderboard
 What attackers still learn, by protector and by what is done to the files. *Retained* is the part of the clean gain
 that is left, (R@10 - chance) / (R@10 of clean files - chance), mean of both directions and of the seeds: 0 is full
 protection, 1 is none. The best epoch counts, because an attacker stops when it suits them. *Error* is the standard
-error that comes from the number of test pictures. Each table has its own data, attacker and recipe: compare within a
-table, not across.
+error of one training that comes from the number of test pictures; *range* goes from the lowest to the highest seed.
+An asterisk marks rows of fewer than three seeds: say so where you quote them. Each table has its own data, attacker
+and recipe: compare within a table, not across.
 
 `python benchmarks/leaderboard.py` writes this page from the result files in `benchmarks/results`. `protect bench
 DATA` makes such a table from a clean set of your own, and takes files of other protectors with `--entry NAME=FOLDER`.
@@ -35,6 +36,7 @@ NAMES = {  # of rows that were called otherwise when they were measured
     "remove-stripes": "notch-filter",
     "subtract-content-means": "caption-regression",
 }
+ENOUGH = 3  # seeds
 FURTHER = ("code", "mem", "content-")  # further files that one part of verdict.json was measured with
 
 
@@ -69,7 +71,7 @@ def flickr8k_rows(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         if row["retained best"] is not None:
             groups[arm, how or row["row"], row.get("attacker", "tiny-resnet")].append(row)
     for (arm, how, attacker), same in groups.items():
-        yield {"protector": arm, "row": how, "attacker": attacker, "seeds": len(same)} | _means(same)
+        yield {"protector": arm, "row": how, "attacker": attacker, "seeds": counted(len(same))} | _means(same)
 
 
 def verifier_rows(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -77,27 +79,36 @@ def verifier_rows(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     names = {"best": "retained, best", "best, error": "error", "best, by rank": "by rank", "last": "retained, last"}
     for row in rows:
         shares = {name: None if row[key] is None else round(row[key], 2) + 0.0 for key, name in names.items()}
-        yield {"protector": "default", "row": row["arm"], "attacker": row["attacker"], "seeds": row["seeds"]} | shares
+        seeds = counted(row["seeds"])
+        yield {"protector": "default", "row": row["arm"], "attacker": row["attacker"], "seeds": seeds} | shares
+
+
+def counted(seeds: int) -> str:
+    """The number of seeds, marked where it is small."""
+    return f"{seeds}" if seeds >= ENOUGH else f"{seeds}*"
 
 
 def _means(same: list[dict[str, Any]]) -> dict[str, Any]:
     means = {f"retained, {m}": round(mean(row[f"retained {m}"] for row in same), 2) + 0.0 for m in ("best", "last")}
-    return means | {"error": same[0]["error"]}
+    best = [row["retained best"] for row in same]
+    spread = None if len(same) == 1 else f"{min(best):.2f} to {max(best):.2f}"
+    return means | {"range": spread, "error": round(mean(row["error"] for row in same), 2)}
 
 
 def collage_rows(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """A line for each row and attacker: what each method retains at the best epoch."""
-    methods = dict.fromkeys(PARTS.values())
+    methods, seeds = dict.fromkeys(PARTS.values()), dict[tuple[str, str], int]()
     cells = dict[tuple[str, str], dict[str, float]]()
     for row in rows:
         method, name = PARTS.get(row["part"].removeprefix(f"{row['attacker']}-")), row["arm"]
         if method and name != "clean" and not name.startswith(FURTHER) and row["best"] is not None:
             head, colon, tail = name.rpartition(":")
-            cells.setdefault((head + colon + NAMES.get(tail, tail), row["attacker"]), {})[method] = round(
-                row["best"], 2
-            )
+            cell = (head + colon + NAMES.get(tail, tail), row["attacker"])
+            cells.setdefault(cell, {})[method] = round(row["best"], 2)
+            seeds[cell] = min(row["seeds"], seeds.get(cell, row["seeds"]))
     for (name, attacker), shares in cells.items():
-        yield {"row": name, "attacker": attacker} | {method: shares.get(method) for method in methods}
+        about = {"row": name, "attacker": attacker, "seeds": counted(seeds[name, attacker])}
+        yield about | {method: shares.get(method) for method in methods}
 
 
 def published(path: Path) -> list[str]:
