@@ -12,10 +12,11 @@ from protect.verify import comparison as module
 from protect.verify.comparison import compare
 from protect.verify.countermeasures import COUNTERMEASURES
 from protect.verify.countermeasures.base import Regime
+from protect.verify.reading.pairs import read_pairs, reduced
 from protect.verify.reading.test_set import is_held_out
 from protect.verify.records import MANDATORY, Cheap, EpochResult, Pictures
+from protect.verify.runs import build, timing
 from protect.verify.runs import schedule as trainings
-from protect.verify.runs import timing
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 60), "blue": (40, 60, 220), "white": (240, 240, 240)}
 SMALL = VerifySettings(
@@ -160,6 +161,19 @@ def test_a_row_that_changes_pictures_is_judged_on_transformed_test_pictures(clea
     assert sorted(shuffled.captions[0][0].split()) == sorted(plain.captions[0][0].split())
     judged = {name for name, call in rows.items() if call["transformed"] is not None}
     assert judged == {"grayscale", "shuffled-words"}
+
+
+@pytest.mark.parametrize(("size", "reads"), [(64, 0), (16, 1)])
+def test_files_are_read_again_for_an_edit_only_where_pictures_were_reduced(
+    clean, protected, unseen, calls, monkeypatch, size, reads
+):
+    read = []
+    monkeypatch.setattr(build, "read_pairs", lambda *given, **more: read.append(given) or read_pairs(*given, **more))
+    compare(clean, protected, unseen, replace(SMALL, size=size, countermeasures=("grayscale",)))
+    gray, published = calls[-1]["pairs"], calls[3]["pairs"]
+    assert len(read) == reads and gray.captions == published.captions
+    stored = Image.fromarray(scene(3, 8)[0]).convert("L").convert("RGB")
+    assert np.array_equal(gray.pictures[3], np.asarray(reduced(stored, size)))
 
 
 def test_a_matched_control_does_to_clean_files_what_its_row_does_to_published_ones(clean, protected, unseen, calls):

@@ -174,6 +174,12 @@ def reduced(image: Image.Image, size: int) -> Image.Image:
     return image.resize((scaled[0], scaled[1]), Image.Resampling.BICUBIC)
 
 
+def are_whole(pictures: Sequence[np.ndarray], size: int) -> bool:
+    """Whether pictures that were brought near `size` are surely as their files have them: none can be reduced."""
+    sides = (sorted(picture.shape[:2]) for picture in pictures)
+    return all(short < ceil(ROOM * size) and long < PANORAMA * short for short, long in sides)
+
+
 def centre(image: Image.Image, size: int) -> Image.Image:
     """CLIP's preprocessing: shorter side to `size` (bicubic), then the square in the middle."""
     image = _shortened(image)

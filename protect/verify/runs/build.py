@@ -9,9 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from protect.settings.verify import VerifySettings
 from protect.verify.countermeasures import COUNTERMEASURES, Captions, Countermeasure, losses
-from protect.verify.reading.pairs import read_pairs
+from protect.verify.countermeasures.base import ChangePicture
+from protect.verify.reading.image_store import Pictures
+from protect.verify.reading.pairs import Pairs, are_whole, read_pairs, reduced
 from protect.verify.records import CLEAN, MATCHED, PROTECTED, Group, mix_names
 from protect.verify.runs.material import Material
 from protect.verify.runs.mixtures import absent, mixed
@@ -122,13 +127,21 @@ def _countered(how: Countermeasure, name: str, reference: str, material: Materia
         how = how.from_setting(getattr(settings, how.setting))
     pairs = before = {CLEAN: material.clean, PROTECTED: material.protected}[reference]
     if how.picture is not None:
-        keep, (_, store, _) = material.numbers.__contains__, _files(name, material)
-        pairs = read_pairs([material.sources[reference]], material.size, keep=keep, edit=how.picture, store=store)
+        pairs = _edited(before, how.picture, name, reference, material)
     if how.captions is not None:
         pairs = pairs.recaptioned(how.captions(pairs.captions))
     if how.pairs is not None:
         pairs = how.pairs(pairs)
     return Made(pairs, _transformed_test(how, name, material), losses(before, pairs))
+
+
+def _edited(before: Pairs, edit: ChangePicture, name: str, reference: str, material: Material) -> Pairs:
+    """The pairs with every picture edited as stored; files are read anew only where larger pictures were reduced."""
+    keep, (_, store, _), size = material.numbers.__contains__, _files(name, material), material.size
+    if not are_whole(before.pictures, size):
+        return read_pairs([material.sources[reference]], size, keep=keep, edit=edit, store=store)
+    pictures = (np.asarray(reduced(edit(Image.fromarray(picture)), size)) for picture in before.pictures)
+    return replace(before, pictures=Pictures.write(store, pictures))
 
 
 def _as_many(how: Countermeasure, name: str, material: Material, settings: VerifySettings) -> Made:
