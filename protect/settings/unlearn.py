@@ -5,7 +5,8 @@ from dataclasses import dataclass, fields
 from protect.settings.base import PRECISIONS, among_choices, knob, positive
 
 UNLEARN_METHODS = (
-    *("cliperase", "ac", "hac", "hac_reg", "safeclip", "saferclip", "hysac", "ccu", "ccup", "level", "npo"),
+    *("cliperase", "ac", "hac", "hac_reg", "safeclip", "saferclip", "hysac", "ccu", "ccup"),
+    *("refresh", "level", "npo"),
     *("retrain", "finetune", "ga", "graddiff", "kl", "enmn", "l1_sparse"),
 )
 GEOMETRIES = ("auto", "sphere", "meru", "hycoclip")

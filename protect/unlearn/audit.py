@@ -6,18 +6,22 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
+
 from protect.clip.device import choose_device, use_precision
 from protect.files import write_whole
 from protect.settings.unlearn import UnlearnSettings
 from protect.unlearn.attacks import Attack, attacks, strongest
 from protect.unlearn.checkpoint import check_trained, load_model
 from protect.unlearn.head import Clip
-from protect.unlearn.judge import Embedded, embed, similarities
+from protect.unlearn.judge import BATCH, Embedded, embed, similarities
 from protect.unlearn.model_file import named
 from protect.unlearn.pairs import Pairs, read_pairs
+from protect.unlearn.shifts import most, shifted
 from protect.unlearn.similarity_picture import draw, shown_matrix
 
 PICTURE, REPORT = "similarity.png", "audit.json"
+BY_HEART = 0.75  # of pictures preferred to shifted copies, known by heart more are; of unseen ones 0.60 to 0.65 were
 LUCK = 2.4  # the best of three AUCs within this many standard deviations of 0.5 says nothing (at 5 %)
 
 
@@ -27,7 +31,8 @@ class Alignment:
 
     forgetting: how much less the owner's pairs agree than held-out ones of their kind, in standard deviations of
     the held-out pairs: below 0 the model knows them better, at 0 as well as pairs it never saw.
-    membership: of each attack, see `attacks`; an AUC of 0.5 tells nothing.
+    membership: of each attack, see `attacks`; an AUC of 0.5 tells nothing. exact: share of the owner's pairs whose
+    picture agrees with its caption better than copies shifted by a few pixels do.
     """
 
     own: float
@@ -35,6 +40,7 @@ class Alignment:
     held_out: float | None
     forgetting: float | None
     membership: dict[str, Attack] | None
+    exact: float
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ def audit_model(
         held_out=count,
         now=alignments[-1],
         before=alignments[0] if len(alignments) > 1 else None,
-        verdict=verdict(alignments[-1].membership, len(own), count),
+        verdict=verdict(alignments[-1], len(own), count),
         picture=None if picture is None else str(picture),
     )
     if out is not None:
@@ -106,17 +112,38 @@ def align(model: Clip, points: Embedded, own: Pairs, held_out: Pairs | None) -> 
     scores = similarities(model, points.images, points.texts)
     wrong = scores[~points.own]
     others = wrong.mean().item() if len(wrong) else None
+    exact = exact_share(model, own, points)
     if held_out is None:
-        return Alignment(true.mean().item(), others, None, None, None)
+        return Alignment(true.mean().item(), others, None, None, None, exact)
     unseen = embed(model, held_out)
     reference = model.matched(unseen.images, unseen.first)
     score = (reference.mean() - true.mean()) / reference.std(correction=0).clamp(min=1e-9)
     found = attacks(model, own, held_out)
-    return Alignment(true.mean().item(), others, reference.mean().item(), score.item(), found)
+    return Alignment(true.mean().item(), others, reference.mean().item(), score.item(), found, exact)
 
 
-def verdict(membership: dict[str, Attack] | None, own: int, held_out: int) -> str:
+@torch.inference_mode()
+def exact_share(model: Clip, pairs: Pairs, points: Embedded) -> float:
+    """See `Alignment.exact`. Who understands a picture has no reason to prefer it to its shifted copies by much."""
+    better = []
+    for rows in torch.arange(len(pairs)).split(BATCH):
+        images, texts = pairs.images(rows, model.towers.device), points.first[rows]
+        step = max(1, most(images) // 2)
+        ways = torch.tensor([(step, 0), (-step, 0), (0, step), (0, -step)])
+        copies = [model.matched(model.images(shifted(images, way.expand(len(rows), 2))), texts) for way in ways]
+        better.append(model.matched(points.images[rows], texts) > torch.stack(copies).mean(dim=0))
+    return torch.cat(better).float().mean().item()
+
+
+def verdict(found: Alignment, own: int, held_out: int) -> str:
     """The plain answer: what the attack that is furthest from guessing means, given how many pairs it stands on."""
+    membership = found.membership
+    if membership is None and found.exact - BY_HEART > LUCK * math.sqrt(BY_HEART * (1 - BY_HEART) / own):
+        return (
+            f"Probably yes: {found.exact:.0%} of your pictures agree with their captions better than copies shifted "
+            "by a few pixels do, as if the model knew these very files by heart. To be sure, name pairs of the same "
+            "kind that nobody trained on with --forget-test, such as photos that you never published."
+        )
     if membership is None:
         return (
             "Cannot say: there is nothing to compare these pairs with. Name pairs of the same kind that nobody "
@@ -148,6 +175,7 @@ def to_text(audit: Audit) -> str:
         "others": "similarity to other captions",
         "held_out": "held-out pairs, to their own",
         "forgetting": "forgetting score (0: as if never seen)",
+        "exact": "preferred to their shifted copies",
     }
     sides = [side for side in (audit.before, audit.now) if side is not None]
     for key, name in names.items():

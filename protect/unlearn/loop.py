@@ -77,6 +77,8 @@ class Loop:
         self.reference.eval().requires_grad_(False)
         # a batch of forget pairs has statistics of its own: only a model trained anew may learn from them
         self.student.train(self.method.fresh)
+        if self.method.freeze is not None:
+            self.method.freeze(self.student)
         peak = self.settings.fresh_step_size if self.method.fresh else self.settings.step_size
         optimiser = optimizer(self.student, peak, self.settings.weight_decay)
         identity = self._identity(before)
@@ -136,7 +138,7 @@ class Loop:
             for pairs, rows, kinds in zip((task.forget, task.retain), (forget, retain), self.kinds, strict=True)
         ]
         share = len(task.forget) / len(task.retain)
-        return Step(parts[0], parts[1], share, number / self.steps, prepared)
+        return Step(parts[0], parts[1], share, number / self.steps, prepared, random)
 
     def _part(self, pairs: Pairs, rows: Tensor, kinds: Tensor | None, random: torch.Generator) -> Part:
         draws = torch.rand(len(rows), generator=random).tolist()

@@ -1,7 +1,7 @@
 """What a method sees of a batch: embeddings of forget and retain pairs, by the student and by the original."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -54,7 +54,7 @@ class Step:
     """One step of unlearning. The student's norms are frozen, as in use.
 
     share: forget pairs for each retain pair in the whole data. progress: 0 at the first step, 1 after the last.
-    prepared: what the method's `prepare` made.
+    prepared: what the method's `prepare` made. random: for what the method draws.
     """
 
     forget: Part
@@ -62,6 +62,7 @@ class Step:
     share: float = 1.0
     progress: float = 0.0
     prepared: Any = None
+    random: torch.Generator = field(default_factory=torch.Generator)
 
     @property
     def student(self) -> Clip:

@@ -127,6 +127,11 @@ def test_an_audit_compares_with_held_out_pairs(model):
     assert audit.align(model, points, own, None).membership is None
 
 
+def known(membership, exact=0.6):
+    """What an audit found, as far as the verdict asks."""
+    return audit.Alignment(0.5, 0.4, None, None, membership, exact)
+
+
 @pytest.mark.parametrize(
     ("membership", "says"),
     [
@@ -137,16 +142,44 @@ def test_an_audit_compares_with_held_out_pairs(model):
 )
 def test_the_plain_answer_follows_the_attack_that_finds_most(membership, says):
     found = {f"attack {i}": Attack(auc, 0.04) for i, auc in enumerate(membership)}
-    assert says in audit.verdict(found, 100, 100)
+    assert says in audit.verdict(known(found), 100, 100)
 
 
 def test_few_pairs_are_no_proof():
-    assert "No sign of it" in audit.verdict({"loss": Attack(0.7, 0.2)}, 4, 4)
+    assert "No sign of it" in audit.verdict(known({"loss": Attack(0.7, 0.2)}), 4, 4)
 
 
 def test_without_unseen_pairs_nothing_can_be_said():
-    said = audit.verdict(None, 100, 0)
+    said = audit.verdict(known(None), 100, 0)
     assert said.startswith("Cannot say") and "--forget-test" in said
+
+
+@pytest.mark.parametrize(
+    ("exact", "count", "says"),
+    [(0.94, 100, "Probably yes: 94%"), (0.94, 8, "Cannot say"), (0.64, 1000, "Cannot say")],
+)
+def test_pictures_that_are_preferred_to_their_shifted_copies_look_known_by_heart(exact, count, says):
+    assert audit.verdict(known(None, exact), count, 0).startswith(says)
+
+
+def test_the_share_of_exact_pictures_that_are_preferred(model):
+    pairs = some_pairs(["a cat", "a dog", "a boat"])
+
+    class Partial(type(model)):
+        """Agrees with a caption as much as the first pixel of the left edge is bright."""
+
+        def images(self, x):
+            bright = x[:, 0, 0, 0]
+            return torch.stack([bright, (1 - bright**2).sqrt()], dim=1)
+
+        def texts(self, captions):
+            return torch.tensor([[1.0, 0.0]] * len(captions))
+
+    pairs.pixels[:] = 0
+    pairs.pixels[:2, :, 0, 0] = 200  # every shift takes that pixel away
+    judged = Partial(model.towers).eval()
+    share = audit.exact_share(judged, pairs, audit.embed(judged, pairs))
+    assert share == pytest.approx(2 / len(pairs))
 
 
 def test_the_picture_shows_matrices_on_one_scale():

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from protect.settings.unlearn import ForgetSettings
+from protect.unlearn.head import Clip
 from protect.unlearn.methods import (
     ac,
     ccu,
@@ -23,6 +24,7 @@ from protect.unlearn.methods import (
     l1_sparse,
     level,
     npo,
+    refresh,
     retrain,
     safeclip,
     saferclip,
@@ -37,7 +39,8 @@ class Method:
     geometry: "sphere" or "hyperbolic" where the formulas hold in that one only. twins: each forget pair comes
     with its own retain pair. classes: pairs have classes. fresh: starts from random weights, forget pairs unseen.
     prepare: makes `Step.prepared` from the frozen original, see enmn. edit: changes the student at once, without any
-    training, from the text embeddings of the forgotten and of the retained classes, see ccup.
+    training, from the text embeddings of the forgotten and of the retained classes, see ccup. freeze: leaves only
+    those of the student's weights to be trained that should be, see refresh.
     """
 
     loss: Callable[[Step, ForgetSettings], Tensor] | None = None
@@ -47,6 +50,7 @@ class Method:
     fresh: bool = False
     prepare: Callable[..., Any] | None = None
     edit: Callable[..., None] | None = None
+    freeze: Callable[[Clip], None] | None = None
 
 
 METHODS: dict[str, Method] = {
@@ -61,6 +65,7 @@ METHODS: dict[str, Method] = {
     "ccup": Method(edit=ccup.edit, geometry="sphere", classes=True),
     "level": Method(level.loss, geometry="sphere", prepare=level.prepare),
     "npo": Method(npo.loss),
+    "refresh": Method(refresh.loss, freeze=refresh.freeze),
     "retrain": Method(retrain.loss, fresh=True),
     "finetune": Method(finetune.loss),
     "ga": Method(ga.loss),
