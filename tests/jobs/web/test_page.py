@@ -272,6 +272,8 @@ def test_nothing_is_wider_than_the_window(see, tmp_path, photo_bytes, width):
     seen.wait_for(".card.ready", 1)
     seen.settled()
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+    chosen = seen.page.locator("#suggested").bounding_box()
+    assert chosen["x"] + chosen["width"] <= width
 
 
 def test_nothing_can_be_sent_from_the_page(see):
