@@ -75,6 +75,7 @@ def main() -> None:
     )
     parser.add_argument("--attacker", default="tiny-resnet")
     parser.add_argument("--method", default="instant")
+    parser.add_argument("--style", default="prefix", help="how the words are written")
     parser.add_argument("--size", type=int, default=32, help="pixels a side that the attacker takes")
     parser.add_argument("--precision", default="bf16")
     parser.add_argument("--coins", type=int, default=2000, help="sets of coins drawn anew")
@@ -113,8 +114,8 @@ def shards(settings: argparse.Namespace, work: Path) -> list[str]:
     others = sorted(str(path) for path in source.glob("*.tar") if path.name not in MINE[settings.data])
     if not (work / "receipt").exists():
         shutil.rmtree(work / "out", ignore_errors=True)
-        asked = ("--seed", 1, "--method", settings.method, "--size", SIDE, "--receipt", work / "receipt")
-        protect("shards", *mine, work / "out", *asked, "--quiet")
+        asked = ("--seed", 1, "--method", settings.method, "--trigger-style", settings.style, "--size", SIDE)
+        protect("shards", *mine, work / "out", *asked, "--receipt", work / "receipt", "--quiet")
     return others
 
 
