@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
@@ -138,7 +138,9 @@ class _Worker:
     def start(cls, work: Work) -> "_Worker":
         context = _context()
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, replace(work, tick=silent)), daemon=True)
+        process = context.Process(
+            target=_serve, args=(theirs, replace(work, tick=silent), dict(os.environ)), daemon=True
+        )
         process.start()
         theirs.close()
         return cls(process, ours)
@@ -167,8 +169,12 @@ def _context() -> Any:
     return context
 
 
-def _serve(pipe: Connection, work: Work) -> None:
-    """In a process of its own: protects the shards that it is sent, until there are no more or its parent is gone."""
+def _serve(pipe: Connection, work: Work, environment: Mapping[str, str]) -> None:
+    """In a process of its own: protects the shards that it is sent, until there are no more or its parent is gone.
+
+    environment: that of the parent now; the server that forks may have been started with another (credentials).
+    """
+    os.environ.update(environment)
     import torch
     from threadpoolctl import threadpool_limits
 
