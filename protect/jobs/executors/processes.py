@@ -14,6 +14,7 @@ from typing import Any
 
 from protect.data.storage import Remote
 from protect.jobs.ahead import Ahead
+from protect.jobs.children import context
 from protect.jobs.executors import Work, silent
 from protect.jobs.executors.attempts import given_up, patiently, ticker
 from protect.jobs.reference import ShardReference, ShardReport
@@ -136,9 +137,9 @@ class _Worker:
 
     @classmethod
     def start(cls, work: Work) -> "_Worker":
-        context = _context()
-        ours, theirs = context.Pipe()
-        process = context.Process(
+        system = context(__name__)
+        ours, theirs = system.Pipe()
+        process = system.Process(
             target=_serve, args=(theirs, replace(work, tick=silent), dict(os.environ)), daemon=True
         )
         process.start()
@@ -158,15 +159,6 @@ class _Worker:
             self.process.kill()
             self.process.join()
         self.pipe.close()
-
-
-def _context() -> Any:
-    """Processes that share what they have imported, where the system can do that."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
 
 
 def _serve(pipe: Connection, work: Work, environment: Mapping[str, str]) -> None:

@@ -1,6 +1,5 @@
 """A run over all files of a folder, on all cores: bytes, records and their order are those of one core."""
 
-import multiprocessing
 import signal
 import time
 from collections import deque
@@ -16,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from protect.clip.device import cores
 from protect.data.photo_folder import Entry, walk
+from protect.jobs.children import context
 from protect.jobs.photos.job import Names, PhotoJob, Report, finish, make_entry, note, resume
 from protect.jobs.photos.records import PhotoRecord
 
@@ -125,7 +125,7 @@ class Others:
         if self._pool is None:
             if time.perf_counter() - self._begin < ALONE:
                 return None
-            self._pool = ProcessPoolExecutor(self.count, _context(), _start, (self._job,))
+            self._pool = ProcessPoolExecutor(self.count, context(__name__), _start, (self._job,))
         self._given = [future for future in self._given if not future.done()]
         if len(self._given) >= AHEAD * self.count:
             return None
@@ -160,15 +160,6 @@ def _made_here(job: PhotoJob, todo: Todo) -> "Future[PhotoRecord | None]":
     future: Future[PhotoRecord | None] = Future()
     future.set_result(_made(job, todo))
     return future
-
-
-def _context() -> multiprocessing.context.BaseContext:
-    """Processes that share what they have imported, where the system can do that."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
 
 
 _job: PhotoJob  # of another process; set when it starts
