@@ -160,6 +160,8 @@ class Protector:
             ) from error
         if actual != written:
             raise ValueError(f"{folder}: expected hash {written[:12]}, got {actual[:12]}; fit it again")
+        if protector._about() == said:
+            vars(protector)["hash"] = actual  # known now: noise of gigabytes is not read once more
         return protector
 
 
