@@ -16,6 +16,7 @@ from protect.unlearn.neighbours import neighbours
 from protect.unlearn.pairs import Classes, Pairs, classes_of, read_pairs
 from protect.unlearn.redirection import redirection
 from protect.unlearn.relearning import BACK, Relearning, relearn
+from protect.unlearn.result import forgotten_set
 from protect.unlearn.safe_twins import find_twins
 from protect.unlearn.similarity_picture import draw, shown_matrix
 from protect.unlearn.task import Task
@@ -106,8 +107,7 @@ def assess(models: Models, data: Data, settings: UnlearnSettings, twins: bool) -
 
 
 def _calibration(models: Models, data: Data) -> dict[str, Calibration]:
-    """Of the set that shows whether it is forgotten, see `verdict.forgotten_set`."""
-    name = "own" if "own" in data.sets and data.classes is None else "forget"
+    name = forgotten_set(data.sets, data.classes is not None)
     return {m: calibration(model, data.sets[name], data.classes) for m, model in models.by_moment().items()}
 
 

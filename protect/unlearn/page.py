@@ -11,7 +11,7 @@ from protect.report.tables import Table
 from protect.unlearn.judge import knowledge
 from protect.unlearn.result import Result
 from protect.unlearn.run import PICTURE
-from protect.unlearn.verdict import KEEP, checks, forgotten_set, headline, mark
+from protect.unlearn.verdict import KEEP, checks, headline, mark
 
 TEMPLATES = Path(__file__).parent / "templates"
 STYLES = {"before": "clean", "after": "protected", "retrained": "random-noise"}  # lines of the style sheet
@@ -51,7 +51,7 @@ def to_page(result: Result, out: Path) -> str:
 
 def known(result: Result) -> list[Known]:
     """The sets that are to be forgotten, then those that are to be kept."""
-    names = {forgotten_set(result): "pairs to forget"} | KEEP
+    names = {result.forgotten: "pairs to forget"} | KEEP
     sides = _sides(result)
     return [
         Known(words, tuple((moment, knowledge(sets[name])) for moment, sets in sides.items()))

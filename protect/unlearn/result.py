@@ -1,6 +1,7 @@
 """What a run of unlearning found, as it is kept in unlearn.json."""
 
 import json
+from collections.abc import Container
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,16 @@ class Result:
     versions: dict[str, str] = field(default_factory=dict)
     calibration: dict[str, Calibration] | None = None
     receipt: dict[str, float] | None = None
+
+    @property
+    def forgotten(self) -> str:
+        """The name of the set that shows whether it is forgotten."""
+        return forgotten_set(self.after, self.chance is not None)
+
+
+def forgotten_set(sets: Container[str], classes: bool) -> str:
+    """The set that shows whether it is forgotten: held-out pairs of a forgotten class, else the very pairs."""
+    return "own" if "own" in sets and not classes else "forget"
 
 
 def load_result(folder: Path) -> Result:

@@ -71,14 +71,9 @@ def passed(result: Result) -> bool:
     return all(check.passed is not False for check in checks(result))
 
 
-def forgotten_set(result: Result) -> str:
-    """The set that shows whether it is forgotten: held-out pairs of a forgotten class, else the very pairs."""
-    return "own" if "own" in result.after and result.chance is None else "forget"
-
-
 def _forgotten(result: Result) -> Check:
     """Knowledge of what is to be forgotten: as much as the retrained model has of it, no more and no less."""
-    name = forgotten_set(result)
+    name = result.forgotten
     before, after, count = knowledge(result.before[name]), knowledge(result.after[name]), result.pairs[name]
     said = f"{_percent(before)} -> {_percent(after)} of the forget pairs are recognised"
     if result.retrained is not None:
@@ -104,7 +99,7 @@ def _pushed_apart(result: Result) -> Check:
     """Forgotten pairs should agree as little as strangers do, not less."""
     name = "not pushed apart"
     moments = {"before": result.before, "after": result.after, "retrained": result.retrained or {}}
-    known = {moment: sets.get(forgotten_set(result), {}).get("alignment") for moment, sets in moments.items()}
+    known = {moment: sets.get(result.forgotten, {}).get("alignment") for moment, sets in moments.items()}
     after, standard = known["after"], known["retrained"]
     if after is None:
         return Check(name, None, "fewer than three captions to compare")
