@@ -5,7 +5,7 @@ pairs with another key and trains on both sides of them: what can be learned of 
 """
 
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -30,15 +30,15 @@ def adapt(own: str, fewest: int = FEWEST) -> Countermeasure:
 
     Raises ValueError when fewer than `fewest` keys have pictures of one size in both.
     """
-    known = own_pairs(own, fewest)
-    return replace(ADAPTIVE, setting=None, picture=_cleaning(known))
+    cleaning, _ = _learned(own, fewest)
+    return replace(ADAPTIVE, setting=None, picture=cleaning)
 
 
 def adapt_and_strip(own: str, fewest: int = FEWEST) -> Countermeasure:
     """The same for an attacker who also drops as many words as the tool planted in most of their own captions."""
-    known = own_pairs(own, fewest)
-    stripped = partial(strip, first=known.words[0], last=known.words[1])
-    return replace(ADAPTIVE_STRIP, setting=None, picture=_cleaning(known), captions=partial(each, stripped))
+    cleaning, (first, last) = _learned(own, fewest)
+    stripped = partial(strip, first=first, last=last)
+    return replace(ADAPTIVE_STRIP, setting=None, picture=cleaning, captions=partial(each, stripped))
 
 
 class OwnPairs(NamedTuple):
@@ -66,10 +66,13 @@ def own_pairs(own: str, fewest: int = FEWEST) -> OwnPairs:
     return OwnPairs(known, differences(before, after).usual)
 
 
-def _cleaning(known: OwnPairs) -> ChangePicture:
+@lru_cache(maxsize=1)
+def _learned(own: str, fewest: int) -> tuple[ChangePicture, tuple[int, int]]:
+    """What own pairs teach, learned once for both rows: how to clean pictures, and how many words are planted."""
+    known = own_pairs(own, fewest)
     published, clean = zip(*known.pictures, strict=True)
     detector = trained_detector(crops(clean), crops(published), DETECTOR_STEPS)
-    return partial(cleaned, denoiser=train_denoiser(known.pictures, STEPS), detector=detector)
+    return partial(cleaned, denoiser=train_denoiser(known.pictures, STEPS), detector=detector), known.words
 
 
 def cleaned(picture: Image.Image, denoiser: Denoiser, detector: Detector) -> Image.Image:
