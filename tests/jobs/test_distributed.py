@@ -12,13 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from small_run import PUBLISH, RECIPE
 
 from protect.data.storage import place
 from protect.data.storage_errors import Transient
 from protect.files import PlanError
 from protect.jobs import executors
 from protect.jobs.executors import Distribution, attempts
-from protect.jobs.fit import fit_on_shards
 from protect.jobs.lock import only_one
 from protect.jobs.marker import MarkerError
 from protect.jobs.parts import Part, part_of
@@ -29,12 +29,8 @@ from protect.jobs.shards import protect_shards
 from protect.jobs.status import lines, status
 from protect.jobs.task import protect_shard
 from protect.methods.protector import Protector
-from protect.methods.recipe import Recipe
 from protect.settings.publish import PublishSettings
-from protect.settings.recipe import FitSettings
 
-PUBLISH = PublishSettings(urls="keep")
-RECIPE = Recipe(fit=FitSettings(method="random", size=32))
 ENDS = (".tar", ".parquet", "_stats.json", ".jsonl")
 
 
@@ -42,11 +38,6 @@ ENDS = (".tar", ".parquet", "_stats.json", ".jsonl")
 def source(tmp_path_factory, clean):
     """Four shards, one of them with a parquet that is broken off."""
     return clean(tmp_path_factory.mktemp("clean") / "in", 3, 2, 3, 2, parquet=True)
-
-
-@pytest.fixture(scope="module")
-def protector(source):
-    return fit_on_shards(list(make_plan([str(source)], source.parent / "none", PUBLISH).shards), RECIPE, PUBLISH, str)
 
 
 @pytest.fixture(scope="module")

@@ -9,21 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from small_run import PUBLISH, RECIPE
 
 from protect.data.storage import place
 from protect.files import PlanError
 from protect.jobs.executors import Distribution, Work
-from protect.jobs.fit import fit_on_shards
 from protect.jobs.plan import make_plan
 from protect.jobs.reference import ShardReference
 from protect.jobs.shards import protect_shards
 from protect.jobs.status import status
-from protect.methods.recipe import Recipe
-from protect.settings.publish import PublishSettings
-from protect.settings.recipe import FitSettings
 
-PUBLISH = PublishSettings(urls="keep")
-RECIPE = Recipe(fit=FitSettings(method="random", size=32))
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -46,16 +41,6 @@ def cluster(tmp_path_factory):
     )  # fmt: skip
     yield ray
     ray.shutdown()
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory, clean):
-    return clean(tmp_path_factory.mktemp("clean") / "in", 3, 2, 2, parquet=True)
-
-
-@pytest.fixture(scope="module")
-def protector(source):
-    return fit_on_shards(list(make_plan([str(source)], source.parent / "none", PUBLISH).shards), RECIPE, PUBLISH, str)
 
 
 @pytest.fixture(scope="module")
