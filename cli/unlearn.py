@@ -31,7 +31,11 @@ def many(name: str, help: str, metavar: str = "PAIRS") -> Any:
 @many("--facts", "the forgotten pictures with captions of something else in them, to judge on")
 @many("--far", "pairs of another domain the model knows, to judge on")
 @many("--retrained", "OUT of --method retrain, to compare with; further ones: of other seeds", "OUT")
-@click.option("--receipt", type=FOLDER, help="receipt of the pairs to forget: does it still show their use?")
+@click.option(
+    "--receipt",
+    type=FOLDER,
+    help="folder of your receipt of these pairs: can it still tell that the model was trained on them?",
+)
 @click.option("--strict", is_flag=True, help="exit code 1 where a check of the verdict fails")
 @click.option("--audit", is_flag=True, help="change nothing: is --forget still in the model?")
 @click.option("--before", help="with --audit: weights from before the forgetting")
