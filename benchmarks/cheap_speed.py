@@ -5,13 +5,12 @@
 On a busy machine only the seconds of the processor say something.
 """
 
-from common import DATA, ROOT, RUNS, protect, save, table
+from common import DATA, ROOT, RUNS, make, protect, save, table
 
 
 def main() -> None:
     clean, published = DATA / "flickr8k/train", RUNS / "flickr144"
-    if not (published / "_protect/manifest.jsonl").exists():
-        protect("shards", clean, published, "--urls", "strip", "-q")
+    make(published, ["--urls", "strip", "-q"], clean)
     row = protect("verify", clean, published, "--cheap", "--out", RUNS / "cheap", threads=1)
     print(table([row]))
     print(save("cheap_speed", {"photos": 6491, "threads": 1}, {"rows": [row]}).relative_to(ROOT))

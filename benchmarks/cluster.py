@@ -31,12 +31,11 @@ from typing import Any
 
 import numpy as np
 from cluster_kills import FAULTS, kill_again_and_again, processes, ray_cluster
-from common import RESULTS, RUNS, commit, save
+from common import PROTECT, RESULTS, RUNS, commit, save
 from PIL import Image
 from s3_server import BUCKET, Server
 
 WORK = RUNS / "cluster"
-PROTECT = [sys.executable, "-P", "-m", "protect.cli"]
 WITHOUT_AHEAD = [
     sys.executable, "-P", "-c",
     "from protect.jobs.ahead import Ahead\nfrom protect.cli import main\n"

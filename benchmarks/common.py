@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "../shared/data"
 RESULTS = ROOT / "benchmarks/results"
 RUNS = ROOT / "runs"  # git-ignored: everything here can be made again
+PROTECT = [sys.executable, "-P", "-m", "protect.cli"]  # the tool's own command line
 PACKAGES = ("torch", "open_clip_torch", "pillow", "numpy", "webdataset")
 
 
@@ -37,7 +39,13 @@ def measured(command: list[str], threads: int | None = None) -> dict[str, float]
 
 def protect(*arguments: object, threads: int | None = None) -> dict[str, float]:
     """The tool's own command line, measured."""
-    return measured([sys.executable, "-P", "-m", "protect.cli", *map(str, arguments)], threads)
+    return measured([*PROTECT, *map(str, arguments)], threads)
+
+
+def make(out: Path, options: Sequence[object], clean: str | Path) -> None:
+    """Shards protected once; files of an earlier version of the tool stay what they are."""
+    if not (out / "_protect/manifest.jsonl").exists():
+        protect("shards", clean, out, *options)
 
 
 def save(name: str, settings: dict[str, Any], result: Any) -> Path:

@@ -16,9 +16,8 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from common import DATA, ROOT, RUNS, save, table
+from common import DATA, ROOT, RUNS, make, save, table
 from PIL import Image
-from verdict import make
 
 from protect.clip.device import choose_device, use_precision
 from protect.data.journal import Journal
@@ -133,7 +132,7 @@ def published(arm: str, part: str) -> Path:
     arguments, out = ARMS[arm], FOLDER / f"{arm}-{part}"
     if arguments is None:
         return FOLDER / part
-    make(out, ["--size", SIDE, "--urls", "strip", *arguments, "-q"], str(FOLDER / part))
+    make(out, ["--size", SIDE, "--urls", "strip", *arguments, "-q"], FOLDER / part)
     return out
 
 

@@ -9,9 +9,9 @@ rows.
 import argparse
 import json
 
-from common import DATA, ROOT, RUNS, protect, save, table
+from common import DATA, ROOT, RUNS, make, protect, save, table
 from flickr8k import FOLDER, SIDE, copy
-from verdict import make, rows_of
+from verdict import rows_of
 
 ROWS = "scraper-chain,jpeg-75,grayscale,whiten-and-deduplicate,half-resolution,oproj,notch-filter,spectral-whitening"
 
@@ -28,7 +28,7 @@ def main() -> None:
     for part in ("train", "test"):
         copy(DATA / "flickr8k" / part, FOLDER / part)
     clean, protected, out = FOLDER / "train", FOLDER / "default-train", RUNS / settings.name
-    make(protected, ["--size", str(SIDE), "--urls", "strip", "-q"], str(clean))
+    make(protected, ["--size", str(SIDE), "--urls", "strip", "-q"], clean)
     asked = ("--test", FOLDER / "test", "--attackers", settings.attackers, "--countermeasures", settings.rows)
     recipe = ("--epochs", settings.epochs, "--seeds", settings.seeds, "--mix", settings.mix, "--size", SIDE)
     protect("verify", clean, protected, *asked, *recipe, "--precision", "fp32", "--jobs", 1, "--out", out)

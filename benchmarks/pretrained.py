@@ -14,7 +14,7 @@ from math import sqrt
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from common import DATA, ROOT, RUNS, protect, save, table
+from common import DATA, ROOT, RUNS, make, save, table
 from flickr8k_verdict import curves
 from verdict import rows_of
 
@@ -48,8 +48,7 @@ def main() -> None:
     parser.add_argument("--name", default="flickr8k-pretrained", help="of the result file")
     asked = parser.parse_args()
     clean, published = DATA / "flickr8k/train", RUNS / "flickr144"
-    if not (published / "_protect/manifest.jsonl").exists():
-        protect("shards", clean, published, "--urls", "strip", "-q")
+    make(published, ["--urls", "strip", "-q"], clean)
     comparison = compared(clean, published, DATA / "flickr8k/test" / asked.test, asked)
     details = to_dict(comparison)
     rows = rows_of(details)

@@ -10,15 +10,13 @@ import argparse
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from statistics import median
 
 from cluster import make_shards
-from common import ROOT, RUNS, save, table
+from common import PROTECT, ROOT, RUNS, save, table
 
 WORK = RUNS / "startup"
-PROTECT = [sys.executable, "-P", "-m", "protect.cli"]
 
 
 def calls(shards: Path, out: Path) -> dict[str, tuple[list[str], float | None]]:

@@ -19,12 +19,12 @@ one that asks for more rows or seeds. The reports stay under runs/verdict, one f
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from common import ROOT, RUNS, protect, save, table
+from common import ROOT, RUNS, make, protect, save, table
 from strength import ATTACKERS, CLEAN, TEST, pick, recall
 
 from protect.data.journal import Journal
@@ -62,7 +62,7 @@ def main() -> None:
     attackers = settings.attackers.split(",")
     if not settings.only_table:
         for method in (settings.claim, *further):
-            make(folder / method, METHODS[method])
+            make(folder / method, METHODS[method], CLEAN)
         arms = [argument for method in further for argument in ("--arm", f"{method}={folder / method}")]
         for attacker in attackers:
             out = folder / f"{attacker}-{settings.part}"
@@ -85,12 +85,6 @@ def gather(out: Path, others: Iterable[Path]) -> None:
     """All finished runs in one folder: they are known by what was trained on what, not by their report."""
     runs = {run["id"]: run for path in sorted(others) for run in Journal(path).read()}
     Journal(out / RUNS_FILE).rewrite(runs.values())
-
-
-def make(out: Path, options: Sequence[object], clean: str = CLEAN) -> None:
-    """Protected once; files of an earlier version of the tool stay what they are."""
-    if not (out / "_protect/manifest.jsonl").exists():
-        protect("shards", clean, out, *options)
 
 
 def rows_of(details: dict[str, Any]) -> list[dict[str, Any]]:
