@@ -3,8 +3,8 @@
     python benchmarks/adaptive.py
 
 Nine shards of the 64 px copy are published, protected with one key. The other four are the attacker's own, protected
-with another. Then `protect verify` trains on the published files as they are and as the attacker cleans them. A killed
-run is resumed by the same command.
+with another. Then `protect verify` trains on the published files as they are, and as the attacker cleans them.
+A killed run is resumed by the same command.
 """
 
 import argparse
