@@ -26,7 +26,7 @@ class ErrorMinSettings:
     budget: float | None = knob(
         None,
         "minutes that the fit may take: it ends with the last round that fits, so what is written depends on the "
-        "machine; --dry-run says how many rounds that is",
+        "machine; protect shards --dry-run says how many rounds that is",
         unset="all rounds",
     )
     phase2_steps: int = knob(32, "noise steps for a picture that the fit has not seen")
