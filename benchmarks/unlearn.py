@@ -33,7 +33,7 @@ from protect.unlearn.report import to_markdown
 from protect.unlearn.result import RESULT, Result, load_result
 from protect.unlearn.run import unlearn
 from protect.unlearn.task import Task
-from protect.unlearn.verdict import below_chance, checks, forgotten_set, headline
+from protect.unlearn.verdict import below_chance, checks, headline
 
 DATA = unlearn_data.FOLDER
 RECIPE = UnlearnSettings(steps=60, epochs=6, batch=32, step_size=2e-4, size=32)
@@ -224,7 +224,7 @@ def once(
 
 def summary(task: str, geometry: str, name: str, runs: list[Result]) -> dict[str, Any]:
     """One row: means over seeds, in percent, and the figures of each seed."""
-    asked = forgotten_set(runs[0])
+    asked = runs[0].forgotten
     known, before = (
         [{side: 100 * knowledge(figures) for side, figures in sets.items()} for sets in moment]
         for moment in ([r.after for r in runs], [r.before for r in runs])
