@@ -22,7 +22,7 @@ import unlearn_data
 from common import ROOT, RUNS, save, table
 
 from protect.settings.unlearn import ForgetSettings, UnlearnSettings
-from protect.unlearn import assess, attacks, calibration, judge, neighbours
+from protect.unlearn import assess, attacks, calibration, judge, neighbours, outside
 from protect.unlearn.assess import Sources
 from protect.unlearn.attacks import strongest
 from protect.unlearn.head import Clip
@@ -38,17 +38,19 @@ from protect.unlearn.verdict import below_chance, checks, headline
 DATA = unlearn_data.FOLDER
 RECIPE = UnlearnSettings(steps=60, epochs=6, batch=32, step_size=2e-4, size=32)
 BASELINES = ("finetune", "ga", "graddiff", "kl", "enmn", "l1_sparse")
+CLIPERASE = ("cliperase-coordinates", "cliperase-lora")
 BY_HEART = ("refresh", "refresh-strong")
 BY_HEART += ("finetune", "finetune-strong", "finetune-stronger", "npo", "level", "level-slow", "level-loose")
 ARMS: dict[str, dict[str, tuple[str, ...]]] = {
     "class": {
-        "sphere": ("retrain", *BASELINES, "cliperase", "cliperase-coordinates", "ac", "ccu", "ccup"),
+        "sphere": ("retrain", *BASELINES, "cliperase", *CLIPERASE, "ac", "ccu", "ccup"),
         "meru": ("finetune", "ac", "hac", "hac_reg"),
+        "hycoclip": ("finetune", "hac_reg"),
     },
     "pairs": {"sphere": ("retrain", *BY_HEART, "graddiff", "cliperase", "ac")},
     "flickr": {"sphere": ("retrain", *BY_HEART[:3], "level")},
     "concept": {"sphere": ("retrain", "finetune", "ga", "graddiff", "kl", "enmn", "cliperase")},
-    "safe": {"sphere": ("safeclip", "saferclip"), "meru": ("hysac",)},
+    "safe": {"sphere": ("safeclip", "saferclip"), "meru": ("hysac",), "hycoclip": ("hysac",)},
 }
 # what differs from the defaults, for the reason beside it
 LOSSES: dict[str, dict[str, Any]] = {
@@ -157,7 +159,7 @@ def remember() -> None:
             seen[key] = embed(model, pairs)
         return seen[key]
 
-    for module in (assess, attacks, calibration, judge, neighbours):
+    for module in (assess, attacks, calibration, judge, neighbours, outside):
         module.embed = embed_once
     courses: dict[tuple[Any, ...], Relearning] = {}
     relearn = assess.relearn

@@ -13,6 +13,7 @@ from protect.unlearn.calibration import Calibration, calibration
 from protect.unlearn.head import Clip
 from protect.unlearn.judge import embed, embed_texts, gap, judge, knowledge, prompts, similarities
 from protect.unlearn.neighbours import neighbours
+from protect.unlearn.outside import Fall, fall
 from protect.unlearn.pairs import Classes, Pairs, classes_of, read_pairs
 from protect.unlearn.redirection import redirection
 from protect.unlearn.relearning import BACK, Relearning, relearn
@@ -103,7 +104,13 @@ def assess(models: Models, data: Data, settings: UnlearnSettings, twins: bool) -
         "texts_kept": _texts_kept(models.before, models.after, classes),
         "redirection": _redirection(models, data) if twins else None,
         "calibration": _calibration(models, data),
+        "outside": _outside(models, data),
     }
+
+
+def _outside(models: Models, data: Data) -> dict[str, Fall]:
+    sides = {name: model for name, model in models.by_moment().items() if name != "before"}
+    return {name: fall(models.before, model, _very_pairs(data)) for name, model in sides.items()}
 
 
 def _calibration(models: Models, data: Data) -> dict[str, Calibration]:
@@ -111,10 +118,17 @@ def _calibration(models: Models, data: Data) -> dict[str, Calibration]:
     return {m: calibration(model, data.sets[name], data.classes) for m, model in models.by_moment().items()}
 
 
-def draw_similarities(models: Models, data: Data, path: Path) -> None:
-    """The picture of the forget pairs' similarities before, after, and as retrained."""
-    pairs = data.sets.get("own", data.sets["forget"])
-    draw([shown_matrix(model, embed(model, pairs)) for model in models.by_moment().values()]).save(path)
+def draw_similarities(models: Models, data: Data, path: Path, change: Path) -> None:
+    """Pictures of the forget pairs' similarities before, after and as retrained, and of what changed since before."""
+    pairs = _very_pairs(data)
+    before, *later = (shown_matrix(model, embed(model, pairs)) for model in models.by_moment().values())
+    draw([before, *later]).save(path)
+    draw([matrix - before for matrix in later], around_zero=True).save(change)
+
+
+def _very_pairs(data: Data) -> Pairs:
+    """The pairs to forget themselves, where held-out ones stand for them too."""
+    return data.sets.get("own", data.sets["forget"])
 
 
 def some(pairs: Pairs) -> Pairs:
@@ -151,7 +165,7 @@ def _relearning(models: Models, data: Data, settings: UnlearnSettings) -> dict[s
     """Both by one recipe; None without a retrained model, or where it knows as much as the original did."""
     if not models.retrained or settings.relearn is None:
         return None
-    pairs = data.sets.get("own", data.sets["forget"])
+    pairs = _very_pairs(data)
 
     def known(model: Clip) -> float:
         return knowledge(judge(model, {"own": pairs}, data.classes)["own"])

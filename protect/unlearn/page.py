@@ -9,8 +9,9 @@ from protect.report.pages import fill
 from protect.report.svg import Chart, Line
 from protect.report.tables import Table
 from protect.unlearn.judge import knowledge
+from protect.unlearn.outside import to_line
 from protect.unlearn.result import Result
-from protect.unlearn.run import PICTURE
+from protect.unlearn.run import CHANGE, PICTURE
 from protect.unlearn.verdict import KEEP, checks, headline, mark
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -26,8 +27,7 @@ class Known:
 
 
 def to_page(result: Result, out: Path) -> str:
-    """The whole page; the picture of similarities is taken from the run's folder."""
-    picture = out / PICTURE
+    """The whole page; the pictures of similarities are taken from the run's folder."""
     return fill(
         TEMPLATES,
         "unlearn.html",
@@ -40,7 +40,9 @@ def to_page(result: Result, out: Path) -> str:
             3,
         ),
         known=known(result),
-        picture=base64.b64encode(picture.read_bytes()).decode() if picture.is_file() else None,
+        picture=_embedded(out / PICTURE),
+        change=_embedded(out / CHANGE),
+        outside=None if result.outside is None else to_line(result.outside),
         moments=list(_sides(result)),
         relearning=None if result.relearning is None else relearning_chart(result).draw(),
         membership=membership_table(result),
@@ -130,6 +132,10 @@ def settings_table(result: Result) -> Table:
 def _sides(result: Result) -> dict[str, dict[str, dict[str, float]]]:
     sides = {"before": result.before, "after": result.after, "retrained": result.retrained}
     return {name: sets for name, sets in sides.items() if sets is not None}
+
+
+def _embedded(picture: Path) -> str | None:
+    return base64.b64encode(picture.read_bytes()).decode() if picture.is_file() else None
 
 
 def _shown(value: object) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from protect.files import write_whole
 from protect.unlearn.attacks import strongest
+from protect.unlearn.outside import to_line
 from protect.unlearn.result import Result
 from protect.unlearn.verdict import checks, headline, lines, mark
 
@@ -33,6 +34,8 @@ def notes(result: Result) -> Iterator[str]:
         yield "unsafe queries: " + ", ".join(
             f"{name} {100 * both[0][name]:.1f} -> {100 * value:.1f} %" for name, value in both[1].items()
         )
+    if result.outside is not None:
+        yield to_line(result.outside)
 
 
 def row(result: Result, moment: str = "after") -> tuple[str, ...]:

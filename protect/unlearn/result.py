@@ -9,6 +9,7 @@ from typing import Any
 from protect.unlearn.attacks import Attack
 from protect.unlearn.calibration import Calibration
 from protect.unlearn.loop import Course
+from protect.unlearn.outside import Fall
 from protect.unlearn.relearning import Relearning
 
 RESULT = "unlearn.json"
@@ -27,7 +28,7 @@ class Result:
     of the classes' captions that the original's classes still claim. redirection: of unsafe queries, see
     `redirection`, for methods that take twins. time_share: of the retraining. calibration: of the answers to the
     forget pairs, by moment. receipt: by moment the p-value of the owner's receipt, small where the model was
-    trained on what they published.
+    trained on what they published. outside: how far the owner's similarities fell, by model, `after` and `retrained`.
     """
 
     model: str
@@ -51,6 +52,7 @@ class Result:
     versions: dict[str, str] = field(default_factory=dict)
     calibration: dict[str, Calibration] | None = None
     receipt: dict[str, float] | None = None
+    outside: dict[str, Fall] | None = None
 
     @property
     def forgotten(self) -> str:
@@ -76,6 +78,8 @@ def load_result(folder: Path) -> Result:
             values["relearning"] = {name: _relearning(one) for name, one in values["relearning"].items()}
         if values.get("calibration") is not None:
             values["calibration"] = {moment: _calibration(one) for moment, one in values["calibration"].items()}
+        if values.get("outside") is not None:
+            values["outside"] = {name: Fall(**one) for name, one in values["outside"].items()}
         return Result(**(values | {"course": Course(**values["course"])}))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         found = "none" if isinstance(error, OSError) else "a file of another kind or version"

@@ -24,7 +24,7 @@ from protect.unlearn.model_file import named
 from protect.unlearn.result import RESULT, Result, load_result
 
 DEFAULT = ForgetSettings()
-STATE, PICTURE = "state.pt", "similarity.png"
+STATE, PICTURE, CHANGE = "state.pt", "similarity.png", "change.png"
 PACKAGES = ("torch", "open_clip_torch", "transformers")
 
 Report = Callable[[str], None]
@@ -64,7 +64,7 @@ def unlearn(
         fold_lora(student)
     loads = save_model(student, out, model)
     models = Models(original, student, gold)
-    draw_similarities(models, data, out / PICTURE)
+    draw_similarities(models, data, out / PICTURE, out / CHANGE)
     report("judging")
     result = Result(
         model=model,

@@ -22,9 +22,14 @@ def shown_matrix(model: Clip, points: Embedded) -> Float[torch.Tensor, "shown sh
     return model.similarity(points.images[rows], points.first[rows])
 
 
-def draw(matrices: Sequence[Float[torch.Tensor, "rows columns"]]) -> Image.Image:
-    """Matrices side by side on one scale: dark blue lowest, white the middle, red highest."""
+def draw(matrices: Sequence[Float[torch.Tensor, "rows columns"]], around_zero: bool = False) -> Image.Image:
+    """Matrices side by side on one scale: dark blue lowest, white the middle, red highest.
+
+    around_zero: the middle is 0, so that blue is a fall and red a rise.
+    """
     low, high = min(m.min().item() for m in matrices), max(m.max().item() for m in matrices)
+    if around_zero:
+        low, high = min(low, -high), max(high, -low)
     panels = []
     for matrix in matrices:
         value = ((matrix.cpu() - low) / max(high - low, 1e-9)).numpy()

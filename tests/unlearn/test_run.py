@@ -64,6 +64,9 @@ def test_a_model_forgets_and_loads_in_open_clip(go, place, tmp_path):
     assert ran.out.startswith("Not proven: ") or ran.out.startswith("No: ")
     assert "| original |" in (tmp_path / "out/report.md").read_text()
     assert "<h1>" in (tmp_path / "out/report.html").read_text() and (tmp_path / "out/similarity.png").is_file()
+    assert set(result.outside) == {"after"} and (tmp_path / "out/change.png").is_file()
+    assert "seen from outside: " in ran.out
+    assert "What changed since before" in (tmp_path / "out/report.html").read_text()
 
 
 def test_a_retrained_model_is_what_others_are_measured_by(go, tmp_path):
