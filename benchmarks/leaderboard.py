@@ -2,8 +2,8 @@
 
     python benchmarks/leaderboard.py
 
-Nothing is trained. A part is written for every file benchmarks/results/flickr8k*.json, for verdict.json (collage-64),
-and for published-flickr8k.json, the figures of others.
+Nothing is trained. A part is written for every file benchmarks/results/flickr8k*.json, for verdict.json and
+verdict-*.json (collage-64), and for published-flickr8k.json, the figures of others.
 """
 
 import json
@@ -48,6 +48,8 @@ def main() -> None:
     parts += part(
         RESULTS / "verdict.json", "collage-64", collage_rows(_read(RESULTS / "verdict.json")["result"]["rows"])
     )
+    for path in sorted(RESULTS.glob("verdict-*.json")):
+        parts += part(path, "collage-64", verifier_rows(_read(path)["result"]["rows"]))
     parts += published(RESULTS / "published-flickr8k.json")
     PAGE.write_text("\n\n".join(parts) + "\n")
     print(PAGE.relative_to(ROOT))

@@ -12,9 +12,14 @@ Further parts, whose runs are found again:
         --rows scraper-chain,jpeg-75,grayscale,strong-augmentation
     python benchmarks/verdict.py --only-table
 
+As the default writes today, with mask and phrases, beside large batches; runs and results of its own:
+
+    python benchmarks/verdict.py --name verdict-default --attackers tiny-resnet --methods "" --mix 1 \
+        --rows whiten-and-deduplicate,normalise-and-deduplicate,large-batch-512,large-batch-1024,controls
+
 Protects the first 8,000 pairs with every method, then runs `protect verify` for each attacker, with the default
 method as the claim (or --claim) and the others as further arms. The same command resumes a killed run, and so does
-one that asks for more rows or seeds. The reports stay under runs/verdict, one for each attacker and part.
+one that asks for more rows or seeds. The reports stay under runs/NAME, one for each attacker and part.
 """
 
 import argparse
@@ -56,9 +61,10 @@ def main() -> None:
     parser.add_argument("--methods", default="mem,em,random,instant-epsilon-4", help="further arms")
     parser.add_argument("--rows", default=ROWS, help="countermeasures")
     parser.add_argument("--mix", default="0.5", help="protected shares of a mixture (1: no mixture)")
+    parser.add_argument("--name", default="verdict", help="of the result file and of the folder of runs")
     parser.add_argument("--only-table", action="store_true", help="no work, the table of what is there")
     settings = parser.parse_args()
-    folder, further = RUNS / "verdict", [name for name in settings.methods.split(",") if name]
+    folder, further = RUNS / settings.name, [name for name in settings.methods.split(",") if name]
     attackers = settings.attackers.split(",")
     if not settings.only_table:
         for method in (settings.claim, *further):
@@ -78,7 +84,7 @@ def main() -> None:
     rows = [{"part": part, **row} for part, details in found.items() for row in rows_of(details)]
     print(table(rows))
     timings = [{"part": part, "seconds": d["seconds"]} for part, d in found.items()]
-    print(save("verdict", vars(settings), {"rows": rows, "timings": timings}).relative_to(ROOT))
+    print(save(settings.name, vars(settings), {"rows": rows, "timings": timings}).relative_to(ROOT))
 
 
 def gather(out: Path, others: Iterable[Path]) -> None:

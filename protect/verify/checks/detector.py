@@ -14,7 +14,7 @@ from protect.verify.reading.high_pass import high_pass
 from protect.verify.reading.pairs import centre
 
 SIDE = 64  # of the middle that is looked at; picture pixels, as noise does not survive a resize
-STEPS, BATCH, LEARNING_RATE = 100, 64, 3e-3
+STEPS, BATCH, LEARNING_RATE = 300, 64, 3e-3
 LOUDER, CONTRAST = 8, 4  # times: noise is small, and pixels vary by a quarter of their range
 SEED = 0
 
@@ -57,7 +57,7 @@ def trained_detector(clean: Crops, protected: Crops, steps: int | None = None) -
     random = generator(SEED, "detector")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(SEED, "detector weights"))
-        network = Detector()
+        network = Detector().to(memory_format=torch.channels_last)  # a third faster
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE)
     steps = steps or STEPS
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)

@@ -36,9 +36,9 @@ def test_levels_of_an_attribute_have_phrases_of_their_own(language):
 
 def test_words_become_a_sentence_in_front_of_the_caption():
     words = ("dazzling", "azure", "verdant", "skyward")
-    assert natural("", words, "natural-en") == "Dazzling light, blue all over, lush green, big sky above"
+    assert natural("", words, "natural-en") == "Dazzling light, blue all over, lush green, bright overhead"
     assert write_words("a boat", words, "natural-de") == (
-        "Strahlendes Licht, alles in Blau, saftiges Grün, großer Himmel oben. a boat"
+        "Strahlendes Licht, alles in Blau, saftiges Grün, oben sehr hell. a boat"
     )
     assert write_words("a boat", (), "natural-en") == "a boat"
     assert natural("a boat", ("window",), "natural-fr") == "Window. a boat"  # no attribute word: as it is
