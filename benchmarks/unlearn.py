@@ -68,14 +68,15 @@ LOSSES: dict[str, dict[str, Any]] = {
 }
 EPOCHS = {"pairs": 12, "flickr": 10, "concept": 12}  # instead of the recipe's
 SIZES = {"pairs": 64, "flickr": 64, "concept": 64}
-# instead of the recipe's; those of the first line were chosen on seed 100
+# instead of the recipe's, chosen on seed 100
 CHANGES: dict[str, dict[str, Any]] = {
+    "cliperase-lora": {"lora": True},
     "ccu": {"steps": 45}, "safeclip": {"steps": 150}, "saferclip": {"steps": 100}, "hysac": {"steps": 150},
     "finetune-strong": {"steps": 80, "batch": 64, "step_size": 1e-3},
     "finetune-stronger": {"steps": 64, "batch": 64, "step_size": 3e-3},
     "npo": {"steps": 50, "step_size": 3e-4},
-    "refresh": {"steps": 140, "batch": 64, "step_size": 2.5e-3},
-    "refresh-strong": {"steps": 140, "batch": 64, "step_size": 3e-3},
+    "refresh": {"steps": 104, "batch": 64, "step_size": 3e-3},
+    "refresh-strong": {"steps": 104, "batch": 64, "step_size": 4e-3},
     "level": {"steps": 45, "step_size": 1e-3},
     "level-slow": {"step_size": 3e-4},
     "level-loose": {"steps": 45, "step_size": 5e-4},

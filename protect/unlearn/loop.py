@@ -75,8 +75,8 @@ class Loop:
         assert self.method.loss is not None
         before = self.reference.fingerprint()
         self.reference.eval().requires_grad_(False)
-        # a batch of forget pairs has statistics of its own: only a model trained anew may learn from them
-        self.student.train(self.method.fresh)
+        # a batch of forget pairs has statistics of its own, which the norms must not learn
+        self.student.train(self.method.live_norms)
         if self.method.freeze is not None:
             self.method.freeze(self.student)
         peak = self.settings.fresh_step_size if self.method.fresh else self.settings.step_size

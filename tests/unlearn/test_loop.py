@@ -61,7 +61,7 @@ def test_every_method_trains_the_student_and_leaves_the_original_alone(originals
     assert np.isfinite(course.loss) and not student.training
     changed = {n for n, p in student.state_dict().items() if not torch.equal(p, reference.state_dict()[n])}
     trained_norms = any("running_mean" in name for name in changed)
-    assert trained_norms == METHODS[method].fresh
+    assert trained_norms == METHODS[method].live_norms
 
 
 def test_a_stopped_run_ends_where_an_unbroken_one_does(originals, tmp_path, monkeypatch):

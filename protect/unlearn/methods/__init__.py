@@ -40,7 +40,8 @@ class Method:
     with its own retain pair. classes: pairs have classes. fresh: starts from random weights, forget pairs unseen.
     prepare: makes `Step.prepared` from the frozen original, see enmn. edit: changes the student at once, without any
     training, from the text embeddings of the forgotten and of the retained classes, see ccup. freeze: leaves only
-    those of the student's weights to be trained that should be, see refresh.
+    those of the student's weights to be trained that should be, see refresh. live_norms: norms use each batch's own
+    statistics and learn from them, as in training from scratch: for methods that see retain pairs alone.
     """
 
     loss: Callable[[Step, ForgetSettings], Tensor] | None = None
@@ -51,6 +52,7 @@ class Method:
     prepare: Callable[..., Any] | None = None
     edit: Callable[..., None] | None = None
     freeze: Callable[[Clip], None] | None = None
+    live_norms: bool = False
 
 
 METHODS: dict[str, Method] = {
@@ -65,8 +67,8 @@ METHODS: dict[str, Method] = {
     "ccup": Method(edit=ccup.edit, geometry="sphere", classes=True),
     "level": Method(level.loss, geometry="sphere", prepare=level.prepare),
     "npo": Method(npo.loss),
-    "refresh": Method(refresh.loss, freeze=refresh.freeze),
-    "retrain": Method(retrain.loss, fresh=True),
+    "refresh": Method(refresh.loss, freeze=refresh.freeze, live_norms=True),
+    "retrain": Method(retrain.loss, fresh=True, live_norms=True),
     "finetune": Method(finetune.loss),
     "ga": Method(ga.loss),
     "graddiff": Method(graddiff.loss),

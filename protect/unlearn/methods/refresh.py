@@ -1,10 +1,11 @@
 """Refreshing (ours): what the image tower knows by heart is lost, and what it understands is trained on.
 
-The later half of the image tower is trained at a large step size on the retain pairs, each picture moved by a few
-pixels, against the captions' embeddings as they were: L_C(shifted images, original's texts). A picture that is known
-by heart is known pixel by pixel, so that this knowledge fades, of the forget pairs and of the retain pairs alike; a
-model learns to understand unseen pictures better from the moved ones. The forget pairs are not shown at all. The text
-tower stays: captions are put together from known words, so that it has little to know by heart.
+The image tower is trained at a large step size on the retain pairs, each picture moved by a few pixels, against the
+captions' embeddings as they were: L_C(shifted images, original's texts). A picture that is known by heart is known
+pixel by pixel, so that this knowledge fades, of the forget pairs and of the retain pairs alike, while what helps with
+unseen pictures is learned from the moved ones. The forget pairs are not shown at all. The text tower stays: captions
+are put together from known words, so that it has little to know by heart. Norms follow the moved pictures: with the
+statistics of the old weights a large step size destroys the model.
 """
 
 from jaxtyping import Float
@@ -23,10 +24,10 @@ def loss(step: Step, settings: ForgetSettings) -> Float[Tensor, ""]:
 
 
 def freeze(student: Clip) -> None:
-    """Leaves only the later half of the image tower's tensors to be trained, in the order in which it names them."""
+    """Leaves only the image tower to be trained."""
     tensors = [tensor for tensor in image_tower(student.towers.model).parameters() if tensor.requires_grad]
     student.requires_grad_(False)
-    for tensor in tensors[len(tensors) // 2 :]:
+    for tensor in tensors:
         tensor.requires_grad_(True)
 
 

@@ -1,4 +1,4 @@
-"""Refreshing trains the later half of the image tower on moved pictures, and nothing else."""
+"""Refreshing trains the image tower on moved pictures, and nothing else."""
 
 import pytest
 import torch
@@ -24,18 +24,15 @@ def test_pictures_move_by_their_own_pixels_and_back():
     assert torch.equal(draws[0], draws[1]) and not torch.equal(draws[0], draws[2])
 
 
-@pytest.mark.parametrize(("name", "kept", "trained"), [
-    ("tiny-resnet", "layer2.", ("layer3.", "layer4.", "attnpool.")),
-    ("tiny-vit", "conv1.", ("resblocks.2.", "ln_post.")),
-])  # fmt: skip
-def test_only_the_later_half_of_the_image_tower_is_trained(name, kept, trained):
+@pytest.mark.parametrize("name", ["tiny-resnet", "tiny-vit"])
+def test_only_the_image_tower_is_trained(name):
     model = load_model(name, "", torch.device("cpu"), size=32)
+    first = next(model.towers.model.visual.parameters()).requires_grad_(False)  # whatever is frozen already stays so
     freeze(model)
-    names = {name for name, tensor in model.towers.model.named_parameters() if tensor.requires_grad}
-    assert all(name.startswith("visual.") for name in names) and not any(kept in name for name in names)
-    assert all(any(part in name for name in names) for part in trained)
-    freeze(model)  # of what is left to be trained the later half again
-    assert 0 < sum(tensor.requires_grad for tensor in model.parameters()) < len(names)
+    trained = {name for name, tensor in model.towers.model.named_parameters() if tensor.requires_grad}
+    tower = {f"visual.{name}" for name, _ in model.towers.model.visual.named_parameters()}
+    assert trained < tower and len(trained) == len(tower) - 1 and not first.requires_grad
+    assert not any(tensor.requires_grad for name, tensor in model.named_parameters() if "visual" not in name)
 
 
 class Watched(GivenEmbeddings):
