@@ -267,6 +267,7 @@ def summary(task: str, geometry: str, name: str, runs: list[Result]) -> dict[str
         "redirection": _means(redirected),
         "redirection before": _means(untouched),
         "redirection by seed": [_means([r]) for r in redirected],
+        "redirection before by seed": [_means([r]) for r in untouched],
     }
 
 
