@@ -36,7 +36,7 @@ from protect.unlearn.task import Task
 from protect.unlearn.verdict import below_chance, checks, headline
 
 DATA = unlearn_data.FOLDER
-RECIPE = UnlearnSettings(steps=60, epochs=6, batch=32, step_size=2e-4, size=32)
+RECIPE = UnlearnSettings(steps=60, epochs=6, batch=32, step_size=2e-4, relearn_step_size=2e-4, size=32)
 BASELINES = ("finetune", "ga", "graddiff", "kl", "enmn", "l1_sparse")
 CLIPERASE = ("cliperase-coordinates", "cliperase-lora")
 BY_HEART = ("refresh", "refresh-strong")
@@ -81,7 +81,6 @@ CHANGES: dict[str, dict[str, Any]] = {
     "level-slow": {"step_size": 3e-4},
     "level-loose": {"steps": 45, "step_size": 5e-4},
 }  # fmt: skip
-RELEARN = {"pairs": None, "flickr": None}  # steps; there a test of relearning would cost more than the forgetting
 SHOWN = ("task", "geometry", "method", "seeds", "forget", "retain", "near", "facts", "far", "membership")
 SHOWN += ("from retrained", "relearned", "CPU s", "time %", "fails")
 
@@ -183,7 +182,6 @@ def run_task(
     """
     settings = replace(
         RECIPE,
-        relearn=RELEARN.get(task, RECIPE.relearn),
         geometry=geometry,
         size=SIZES.get(task, RECIPE.size),
         epochs=EPOCHS.get(task, RECIPE.epochs),

@@ -32,6 +32,7 @@ class UnlearnSettings:
     size: int | None = knob(None, "side in pixels of the pictures the model takes", unset="the model's own")
     limit: int | None = knob(None, "pairs to read from each source", unset="all")
     relearn: int | None = knob(32, "with --retrained: steps to learn the forgotten pairs again", unset="no test")
+    relearn_step_size: float = knob(1e-4, "with --retrained: AdamW's learning rate for these steps")
     keep_every: int = knob(100, "steps between two checkpoints")
     seed: int = knob(0, "one seed for everything")
     precision: str = knob(
@@ -41,9 +42,8 @@ class UnlearnSettings:
 
     def __post_init__(self) -> None:
         among_choices(self)
-        positive(
-            self, "steps", "epochs", "step_size", "fresh_step_size", "rank", "keep_every", "size", "limit", "relearn"
-        )
+        positive(self, "steps", "epochs", "step_size", "fresh_step_size", "rank", "keep_every", "size", "limit")
+        positive(self, "relearn", "relearn_step_size")
         if self.batch < 2:
             raise ValueError(f"batch: expected at least 2 pairs (the loss contrasts them), got {self.batch}")
         if self.weight_decay < 0:

@@ -36,12 +36,12 @@ def relearn(
 ) -> Relearning:
     """Trains a copy on the forget pairs, with as many retain pairs beside them, for `settings.relearn` steps.
 
-    It is judged after 1, 2, 4, ... steps. The recipe is the same for every model: the step size of the forgetting,
-    held constant, and the norms frozen.
+    It is judged after 1, 2, 4, ... steps. The recipe is the same for every model and every method: a step size of its
+    own, for that of the forgetting may be large enough to break a model, and the norms frozen.
     """
     assert settings.relearn is not None
     student = copy.deepcopy(model).requires_grad_(True).eval()
-    optimiser = optimizer(student, settings.step_size, settings.weight_decay)
+    optimiser = optimizer(student, settings.relearn_step_size, settings.weight_decay)
     points = [(0, knowledge(student))]
     for number in range(settings.relearn):
         optimiser.zero_grad()

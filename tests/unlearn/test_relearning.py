@@ -1,5 +1,7 @@
 """How soon pairs come back: the steps to a target, and a course that leaves the model alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -40,7 +42,7 @@ def test_the_target_is_reached_on_lines_between_the_points(points, steps):
 def test_a_copy_learns_the_pairs_and_the_model_stays():
     model = load_model("tiny-resnet", None, CPU, size=32)
     before, forget = model.fingerprint(), pairs(8, 0)
-    settings = UnlearnSettings(batch=8, step_size=3e-3, relearn=6, size=32)
+    settings = UnlearnSettings(batch=8, relearn_step_size=3e-3, relearn=6, size=32)
 
     def known(student):
         found = judge(student, {"own": forget}, None)["own"]
@@ -50,6 +52,8 @@ def test_a_copy_learns_the_pairs_and_the_model_stays():
     assert [steps for steps, _ in course.points] == [0, 1, 2, 4, 6] and course.steps is None
     assert course.points[-1][1] > course.points[0][1]
     assert model.fingerprint() == before
+    far = replace(settings, step_size=1.0)  # the forgetting's may be any
+    assert relearn(model, Task(forget, pairs(8, 1)), far, known, target=10.0) == course
 
 
 def test_neighbours_are_the_nearest_tenth_of_the_retain_pairs():
