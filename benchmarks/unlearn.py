@@ -59,7 +59,7 @@ LOSSES: dict[str, dict[str, Any]] = {
     # chosen on seed 100, which is not reported
     "ccu": {"keep": 20.0, "balance": 0.5, "separate": 0.1},
     "safeclip": {"preserve": 30.0, "rivals": True},
-    "hysac": {"preserve": 10.0, "order": 5.0},
+    "hysac": {"preserve": 15.0, "order": 10.0},
     "hac_reg": {"wrong": 0.5, "spread": 0.5, "norm": 1.0},
     "cliperase-coordinates": {"consistency": "coordinates"},  # the other reading
     "saferclip": {"preserve": 10.0, "rivals": True},
