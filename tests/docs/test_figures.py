@@ -19,11 +19,21 @@ PARTS = {  # what a row of the table says, and the row of the verifier that it s
     },
     "6,491 Flickr8k photos, half of them clean": {"nothing": "mix-50"},
     "8,000 collages": {
-        "removes the planted words and levels texture orientations": "level-and-strip",
+        "removes the planted words and levels texture orientations": "whiten-and-deduplicate",
         "removes the planted words": "trigger-stripped",
         "nothing": "protected",
     },
 }
+
+
+# result files by data and attacker: the first that has the row
+FILES = {
+    ("photos", "tiny-resnet"): ("flickr8k-verdict-seeds", "flickr8k-verdict"),
+    ("photos", "tiny-vit"): ("flickr8k-verdict-vit",),
+    ("collages", "tiny-resnet"): ("verdict-default",),
+    ("collages", "tiny-vit"): ("verdict",),
+}
+EARLIER = {"level-and-strip": "whiten-and-deduplicate"}  # names in verdict.json
 
 
 def rows_of(name: str) -> list[dict]:
@@ -32,13 +42,12 @@ def rows_of(name: str) -> list[dict]:
 
 def retained(data: str, arm: str, attacker: str) -> str:
     """Retained gain at the best epoch, as the table writes it; "-" for what was not run."""
-    if "collages" in data:
-        rows = [row for row in rows_of("verdict") if row["part"] == f"{attacker}-report"]
-    else:
-        rows = rows_of("flickr8k-verdict" if attacker == "tiny-resnet" else "flickr8k-verdict-vit")
-    values = [row["best"] for row in rows if (row["arm"], row["attacker"]) == (arm, attacker)]
-    assert len(values) <= 1
-    return f"{values[0]:.2f}" if values else "-"
+    for name in FILES["collages" if "collages" in data else "photos", attacker]:
+        for row in rows_of(name):
+            reported = row.get("part", f"{attacker}-report") == f"{attacker}-report"
+            if reported and (EARLIER.get(row["arm"], row["arm"]), row["attacker"]) == (arm, attacker):
+                return f"{row['best']:.2f}"
+    return "-"
 
 
 @pytest.mark.parametrize(("data", "does", "resnet", "vit"), TABLE.findall(README))
