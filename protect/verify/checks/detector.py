@@ -14,7 +14,7 @@ from protect.verify.reading.high_pass import high_pass
 from protect.verify.reading.pairs import centre
 
 SIDE = 64  # of the middle that is looked at; picture pixels, as noise does not survive a resize
-STEPS, BATCH, LEARNING_RATE = 300, 64, 3e-3
+STEPS, BATCH, LEARNING_RATE = 250, 64, 3e-3
 LOUDER, CONTRAST = 8, 4  # times: noise is small, and pixels vary by a quarter of their range
 SEED = 0
 
@@ -31,8 +31,19 @@ class Detector(nn.Sequential):
         super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(48, 1))
 
     def forward(self, input: Tensor) -> Tensor:
-        seen = torch.cat([high_pass(input) * LOUDER, (input - 0.5) * CONTRAST], dim=1)
-        return super().forward(seen).squeeze(1)
+        return self.scores(seen(input))
+
+    def scores(self, features: Tensor) -> Tensor:
+        """Of pictures as `seen`."""
+        return super().forward(features).squeeze(1)
+
+
+def seen(images: Crops) -> Float[Tensor, "pictures 6 height width"]:
+    """What the detector sees: fine detail, made louder, and the colours themselves."""
+    parts = [
+        torch.cat([high_pass(part) * LOUDER, (part - 0.5) * CONTRAST], dim=1) for part in images.split(4 * BATCH)
+    ]
+    return torch.cat(parts)
 
 
 def crops(pictures: Sequence[np.ndarray]) -> Crops:
@@ -52,7 +63,7 @@ def middle(picture: np.ndarray) -> np.ndarray:
 
 def trained_detector(clean: Crops, protected: Crops, steps: int | None = None) -> Detector:
     """Trained for so many steps (None: STEPS), which take seconds; in eval mode."""
-    images = torch.cat([clean, protected])
+    images = torch.cat([seen(clean), seen(protected)])  # once, as every picture is looked at many times
     labels = torch.cat([torch.zeros(len(clean)), torch.ones(len(protected))])
     random = generator(SEED, "detector")
     with torch.random.fork_rng(devices=[]):
@@ -63,7 +74,7 @@ def trained_detector(clean: Crops, protected: Crops, steps: int | None = None) -
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
     for _ in range(steps):
         chosen = torch.randint(len(images), (BATCH,), generator=random)
-        loss = F.binary_cross_entropy_with_logits(network(images[chosen]), labels[chosen])
+        loss = F.binary_cross_entropy_with_logits(network.scores(images[chosen]), labels[chosen])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
