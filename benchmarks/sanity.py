@@ -16,14 +16,14 @@ from common import DATA, ROOT, RUNS, protect, save, table
 from verdict import rows_of
 
 ENTRIES = ("clean", "random")
-ROWS = "oproj,normalise-and-deduplicate,whiten-and-deduplicate,half-resolution,eda,half-words,large-batch-512"
+ROWS = "oproj,normalise-and-deduplicate,half-resolution,large-batch-512"
 FOLDER = RUNS / "sanity"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shards", type=int, default=4, help="of 1,000 pairs")
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--rows", default=ROWS, help="countermeasures, each with its matched control")
     settings = parser.parse_args()
