@@ -32,7 +32,7 @@ class UnlearnSettings:
     size: int | None = knob(None, "side in pixels of the pictures the model takes", unset="the model's own")
     limit: int | None = knob(None, "pairs to read from each source", unset="all")
     relearn: int | None = knob(32, "with --retrained: steps to learn the forgotten pairs again", unset="no test")
-    relearn_step_size: float = knob(1e-4, "with --retrained: AdamW's learning rate for these steps")
+    relearn_step_size: float = knob(1e-4, "with --retrained: learning rate while the forget pairs are learned again")
     keep_every: int = knob(100, "steps between two checkpoints")
     seed: int = knob(0, "one seed for everything")
     precision: str = knob(
